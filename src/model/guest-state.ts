@@ -1,0 +1,84 @@
+import { AgentError } from '../errors.ts';
+
+/** Statuses that are stored and shown. Real clients read DOWN, RUNNING, SUSPEND and ERROR. */
+export const guestStatuses = [
+  'DOWN',
+  'INITIALIZING',
+  'RUNNING',
+  'PAUSED',
+  'SUSPEND',
+  'SHUTTING_DOWN',
+  'REBOOTING',
+  'MIGRATING',
+  'SAVING',
+  'ERROR',
+  'UNKNOWN',
+] as const;
+
+export type GuestStatus = (typeof guestStatuses)[number];
+
+/**
+ * What a hypervisor says of a domain.
+ * `absent`: it does not exist. `halted`: its system has powered off but the domain was kept. `crashed`: its system
+ * has crashed and the domain was kept. `unreachable`: it exists and cannot be asked.
+ */
+export type DomainState = 'absent' | 'starting' | 'running' | 'paused' | 'halted' | 'crashed' | 'unreachable';
+
+export type GuestAct =
+  | 'start'
+  | 'stop'
+  | 'destroy'
+  | 'reset'
+  | 'reboot'
+  | 'pause'
+  | 'unpause'
+  | 'unregister'
+  | 'delete';
+
+/** The one table of acts and the statuses that allow them. */
+export const allowedStatuses: Readonly<Record<GuestAct, readonly GuestStatus[]>> = {
+  start: ['DOWN'],
+  stop: ['RUNNING', 'PAUSED', 'SHUTTING_DOWN'],
+  destroy: ['INITIALIZING', 'RUNNING', 'PAUSED', 'SHUTTING_DOWN', 'REBOOTING', 'ERROR', 'UNKNOWN'],
+  reset: ['RUNNING', 'PAUSED', 'ERROR', 'SHUTTING_DOWN'],
+  reboot: ['RUNNING'],
+  pause: ['RUNNING'],
+  unpause: ['PAUSED'],
+  unregister: ['DOWN', 'ERROR', 'SUSPEND'],
+  delete: ['DOWN', 'ERROR'],
+};
+
+/**
+ * @throws AgentError WRONG_STATE, `<act> <path>: it is <status>; <act> needs <statuses>`
+ */
+export function requireStatus(act: GuestAct, path: string, status: GuestStatus, reason?: string): void {
+  const allowed = allowedStatuses[act];
+  if (allowed.includes(status)) return;
+  const because = reason ? ` (${reason})` : '';
+  throw new AgentError(
+    'WRONG_STATE',
+    `${act} ${path}: it is ${status}${because}; ${act} needs ${allowed.join(' or ')}`,
+  );
+}
+
+/** Statuses that hold without a domain: only these survive the knowledge that no domain exists. */
+const WITHOUT_DOMAIN: readonly GuestStatus[] = ['DOWN', 'SUSPEND', 'ERROR'];
+
+const STATUS_OF_DOMAIN: Readonly<Record<Exclude<DomainState, 'absent'>, GuestStatus>> = {
+  starting: 'INITIALIZING',
+  running: 'RUNNING',
+  paused: 'PAUSED',
+  halted: 'SHUTTING_DOWN',
+  crashed: 'ERROR',
+  unreachable: 'UNKNOWN',
+};
+
+/** The true status of a guest, from the one that was stored and what its hypervisor says now. */
+export function statusFrom(stored: GuestStatus, observed: DomainState): GuestStatus {
+  if (observed !== 'absent') return STATUS_OF_DOMAIN[observed];
+  return WITHOUT_DOMAIN.includes(stored) ? stored : 'DOWN';
+}
+
+/** What is done when a guest's system powers off, reboots or crashes (Xen xl.cfg(5), on_poweroff and following). */
+export const endActions = ['destroy', 'restart', 'preserve'] as const;
+export type EndAction = (typeof endActions)[number];

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import {
+  allowedStatuses,
+  type DomainState,
+  type GuestAct,
+  type GuestStatus,
+  guestStatuses,
+  requireStatus,
+  statusFrom,
+} from '../../../src/model/guest-state.ts';
+
+/** The table once more, written for readers: which acts a guest of each status allows. */
+const actsOf: Readonly<Record<GuestStatus, readonly GuestAct[]>> = {
+  DOWN: ['start', 'unregister', 'delete'],
+  INITIALIZING: ['destroy'],
+  RUNNING: ['stop', 'destroy', 'reset', 'reboot', 'pause'],
+  PAUSED: ['stop', 'destroy', 'reset', 'unpause'],
+  SUSPEND: ['unregister'],
+  SHUTTING_DOWN: ['stop', 'destroy', 'reset'],
+  REBOOTING: ['destroy'],
+  MIGRATING: [],
+  SAVING: [],
+  ERROR: ['destroy', 'reset', 'unregister', 'delete'],
+  UNKNOWN: ['destroy'],
+};
+
+const pairs = guestStatuses.flatMap(status =>
+  (Object.keys(allowedStatuses) as GuestAct[]).map(act => [act, status] as const),
+);
+
+describe('the table of acts and statuses', () => {
+  it.each(pairs)('%s of a guest that is %s', (act, status) => {
+    const attempt = (): void => requireStatus(act, '/OVS/running_pool/g', status);
+    if (actsOf[status].includes(act)) expect(attempt).not.toThrow();
+    else expect(attempt).toThrow(new RegExp(`^${act} /OVS/running_pool/g: it is ${status}; ${act} needs [A-Z_ or]+$`));
+  });
+
+  it('tells why the guest has the status that forbids the act', () => {
+    expect(() => requireStatus('start', '/g', 'ERROR', 'its system crashed')).toThrow(
+      '/g: it is ERROR (its system crashed); start needs DOWN',
+    );
+  });
+});
+
+describe('the status from what was stored and what the hypervisor says', () => {
+  it.each<[GuestStatus, DomainState, GuestStatus]>([
+    ['DOWN', 'running', 'RUNNING'],
+    ['RUNNING', 'paused', 'PAUSED'],
+    ['RUNNING', 'absent', 'DOWN'],
+    ['INITIALIZING', 'absent', 'DOWN'],
+    ['SHUTTING_DOWN', 'absent', 'DOWN'],
+    ['UNKNOWN', 'absent', 'DOWN'],
+    ['ERROR', 'absent', 'ERROR'],
+    ['SUSPEND', 'absent', 'SUSPEND'],
+    ['ERROR', 'running', 'RUNNING'],
+    ['RUNNING', 'unreachable', 'UNKNOWN'],
+    ['DOWN', 'unreachable', 'UNKNOWN'],
+    ['RUNNING', 'crashed', 'ERROR'],
+    ['RUNNING', 'halted', 'SHUTTING_DOWN'],
+    ['DOWN', 'starting', 'INITIALIZING'],
+  ])('stored %s and %s is %s', (stored, observed, status) => {
+    expect(statusFrom(stored, observed)).toBe(status);
+  });
+});
