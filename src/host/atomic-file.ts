@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * Writes a file so that readers, and a crash, find the old text or the new one and nothing between.
+ * @param mode permission bits of the file, whatever the umask is
+ */
+export function writeFileAtomically(path: string, data: string | Uint8Array, mode: number): void {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
+  const descriptor = openSync(temporary, 'wx', 0o600);
+  try {
+    try {
+      const bytes = Buffer.from(data);
+      for (let offset = 0; offset < bytes.length; ) offset += writeSync(descriptor, bytes, offset);
+      fchmodSync(descriptor, mode);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+/** Makes a directory, and those above it, that only its owner can look into. */
+export function makePrivateDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
+}
+
+/** A rename is on the disk once its directory is. */
+function syncDirectory(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

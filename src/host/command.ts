@@ -1,0 +1,94 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { AgentError } from '../errors.ts';
+import type { Clock } from './clock.ts';
+import { killProcessGroup } from './processes.ts';
+
+export interface CommandResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  /** The command and all that it started are killed after this time. */
+  readonly timeoutMs: number;
+  /** Most bytes kept of each of its outputs; a command that writes more is killed. */
+  readonly outputLimitBytes?: number;
+  readonly clock: Clock;
+}
+
+const DEFAULT_OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Runs a program with exactly these arguments: no shell, a small environment in the C locale, no input, a time limit.
+ * @returns its exit code, whatever that is, and its outputs
+ * @throws AgentError HOST when it cannot be run or says too much, TIMEOUT when it does not end
+ */
+export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  const limit = options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES;
+  return new Promise((resolve, reject) => {
+    const child = startGroup(program, args);
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    const fail = (error: AgentError): void => {
+      timer.cancel();
+      if (child.pid !== undefined) killProcessGroup(child.pid);
+      reject(error);
+    };
+    const timer = options.clock.setTimer(options.timeoutMs, () =>
+      fail(new AgentError('TIMEOUT', `run ${program}: it did not end within ${options.timeoutMs} ms; it was killed`)),
+    );
+    const collect = (parts: Buffer[]) => {
+      let size = 0;
+      return (part: Buffer): void => {
+        size += part.length;
+        if (size > limit)
+          fail(new AgentError('HOST', `run ${program}: it wrote more than ${limit} bytes; it was killed`));
+        else parts.push(part);
+      };
+    };
+    child.stdout.on('data', collect(stdout));
+    child.stderr.on('data', collect(stderr));
+    child.on('error', cause => fail(notStarted(program, 'is it installed?', cause)));
+    child.on('close', (code, signal) => {
+      timer.cancel();
+      resolve({
+        exitCode: code ?? (signal ? 128 : 1),
+        stdout: Buffer.concat(stdout).toString(),
+        stderr: Buffer.concat(stderr).toString(),
+      });
+    });
+  });
+}
+
+function startGroup(program: string, args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
+  try {
+    return spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+    });
+  } catch (cause) {
+    // A NUL in an argument, or more bytes than the kernel takes, is thrown and not emitted.
+    throw notStarted(program, 'the system does not take its arguments', cause);
+  }
+}
+
+function notStarted(program: string, hint: string, cause: unknown): AgentError {
+  return new AgentError('HOST', `run ${program}: it cannot be started; ${hint}`, { cause });
+}
+
+/** Like `runCommand`, and an exit code other than 0 is a failure that tells what the program said. */
+export async function runCheckedCommand(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
+  const result = await runCommand(program, args, options);
+  if (result.exitCode !== 0) {
+    const said = result.stderr.trim().slice(-500) || `exit code ${result.exitCode}`;
+    throw new AgentError('HOST', `run ${[program, ...args].join(' ')}: ${said}`);
+  }
+  return result;
+}
