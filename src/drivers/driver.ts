@@ -1,0 +1,90 @@
+import type { Log } from '../host/log.ts';
+import type { EndPolicy, GuestConfig } from '../model/guest-config.ts';
+import type { GuestPath } from '../model/guest-path.ts';
+import type { DomainState } from '../model/guest-state.ts';
+
+/** Whether a hypervisor can be used on this server. */
+export type Probe =
+  | { readonly usable: true; readonly description: string; readonly version: string; readonly accelerator: string }
+  | { readonly usable: false; readonly reason: string; readonly remedy: string };
+
+/** What the hypervisor says of one domain. */
+export interface Domain {
+  readonly path: GuestPath;
+  readonly state: DomainState;
+  /** Process of the domain on this server, where it has one. */
+  readonly processId: number | undefined;
+  /** TCP port of its VNC server, where it has one. */
+  readonly vncPort: number | undefined;
+  /** What it was started with: the guest file may have been edited since. */
+  readonly ends: EndPolicy | undefined;
+}
+
+/** The domain of a guest that has none. */
+export function absentDomain(path: GuestPath): Domain {
+  return { path, state: 'absent', processId: undefined, vncPort: undefined, ends: undefined };
+}
+
+/** All that a driver needs to start a guest. Every file was looked up and found allowed by the service above. */
+export interface StartPlan {
+  readonly path: GuestPath;
+  /** Paths in it are paths on this server's disk. */
+  readonly config: GuestConfig;
+}
+
+/** Who asks: acts log with the id of the call that caused them. */
+export interface ActContext {
+  readonly log: Log;
+}
+
+export type DomainEvent =
+  | { readonly path: GuestPath; readonly kind: 'changed' }
+  | { readonly path: GuestPath; readonly kind: 'ended'; readonly reason: string };
+
+/**
+ * A hypervisor: small verbs over facts. No policy, no records, no RPC; whether an act is allowed is decided above it.
+ * Every act fails with AgentError HYPERVISOR, NOT_SUPPORTED, NO_RESOURCES, TIMEOUT or HOST, and returns when the
+ * hypervisor has done it, not when it has heard of it.
+ */
+export interface Driver {
+  readonly name: 'qemu' | 'xen' | 'simulated';
+
+  /** Never throws. */
+  probe(): Promise<Probe>;
+
+  /** Finds the domains of this server again, with no help from the database. To be called once before any act. */
+  adopt(context: ActContext): Promise<readonly Domain[]>;
+
+  /** The domains there are now. */
+  list(): Promise<readonly Domain[]>;
+
+  /** Asks the hypervisor, never our memory of an earlier answer. State `absent` when there is no such domain. */
+  inspect(path: GuestPath): Promise<Domain>;
+
+  /** Checks what can be checked of a plan without acting on it. */
+  check(plan: StartPlan): void;
+
+  /** Starts a domain and returns once the hypervisor says that it runs. Leaves nothing behind when it fails. */
+  start(plan: StartPlan, context: ActContext): Promise<Domain>;
+
+  /** Asks the system inside to power off, as the power button does, and returns at once. */
+  requestShutdown(path: GuestPath, context: ActContext): Promise<void>;
+
+  /** Asks the system inside to reboot and returns at once. */
+  requestReboot(path: GuestPath, context: ActContext): Promise<void>;
+
+  /** Ends the domain now, as pulling the plug does, and returns once it is gone. */
+  destroy(path: GuestPath, context: ActContext): Promise<void>;
+
+  /** Restarts the domain's machine now, as the reset button does; a paused, halted or crashed domain runs afterwards. */
+  reset(path: GuestPath, context: ActContext): Promise<void>;
+
+  pause(path: GuestPath, context: ActContext): Promise<void>;
+  unpause(path: GuestPath, context: ActContext): Promise<void>;
+
+  /** Events tell that something changed; what is true then is asked with `inspect`. */
+  onEvent(listener: (event: DomainEvent) => void): void;
+
+  /** Lets go of the domains, which live on. */
+  close(): Promise<void>;
+}

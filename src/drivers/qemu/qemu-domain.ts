@@ -1,0 +1,205 @@
+import { AgentError } from '../../errors.ts';
+import type { Clock } from '../../host/clock.ts';
+import type { Log } from '../../host/log.ts';
+import { killProcess } from '../../host/processes.ts';
+import type { EndPolicy } from '../../model/guest-config.ts';
+import type { GuestPath } from '../../model/guest-path.ts';
+import type { DomainState } from '../../model/guest-state.ts';
+import type { Domain } from '../driver.ts';
+import { isQemuOf, type QemuProcess } from './process.ts';
+import { QmpConnection, type QmpEvent } from './qmp-connection.ts';
+import type { RunDirectory, RunNote } from './run-directory.ts';
+
+/** Time for one answer of a QEMU that lives. */
+const ANSWER_MS = 5_000;
+/** Time for a QEMU to end after it was told to, before it is killed. */
+const QUIT_MS = 3_000;
+
+/** Run states of QEMU (QAPI RunState) as states of a domain. */
+const STATE_OF_RUN_STATE: Readonly<Record<string, DomainState>> = {
+  running: 'running',
+  // The guest's own sleep (ACPI S3) is a way of running.
+  suspended: 'running',
+  prelaunch: 'starting',
+  inmigrate: 'starting',
+  shutdown: 'halted',
+  'guest-panicked': 'crashed',
+  'internal-error': 'crashed',
+};
+
+/** One QEMU of this server: its process, its monitor, and what was written down when it was started. */
+export class QemuDomain {
+  readonly path: GuestPath;
+  readonly ends: EndPolicy;
+  readonly place: RunDirectory;
+  readonly process: QemuProcess;
+  vncPort: number | undefined;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onEvent: (event: QmpEvent) => void;
+  readonly #onEnd: (reason: string) => void;
+  #monitor: QmpConnection | undefined;
+  #connecting: Promise<QmpConnection> | undefined;
+  #endReason = 'its process ended unexpectedly';
+  #ended = false;
+
+  constructor(parts: {
+    readonly note: RunNote;
+    readonly place: RunDirectory;
+    readonly process: QemuProcess;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly onEvent: (event: QmpEvent) => void;
+    readonly onEnd: (reason: string) => void;
+  }) {
+    this.path = parts.note.path;
+    this.ends = parts.note.ends;
+    this.place = parts.place;
+    this.process = parts.process;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#onEvent = parts.onEvent;
+    this.#onEnd = parts.onEnd;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Sends one command, over a new connection where the earlier one was lost.
+   * @param timeoutMs time for the answer; a QEMU that is just starting needs more than one that runs
+   * @throws the socket's error, or AgentError TIMEOUT or HYPERVISOR
+   */
+  async execute(command: string, args?: Readonly<Record<string, unknown>>, timeoutMs = ANSWER_MS): Promise<unknown> {
+    const monitor = this.#monitor?.isOpen ? this.#monitor : await this.#connect(timeoutMs);
+    return monitor.execute(command, args, timeoutMs);
+  }
+
+  #connect(timeoutMs: number): Promise<QmpConnection> {
+    this.#connecting ??= QmpConnection.connect(this.place.files.monitor, timeoutMs, this.#clock, {
+      onEvent: event => this.#heard(event),
+      onClose: () => void this.#monitorClosed(),
+    })
+      .then(monitor => {
+        this.#monitor = monitor;
+        return monitor;
+      })
+      .finally(() => {
+        this.#connecting = undefined;
+      });
+    return this.#connecting;
+  }
+
+  /** Asks QEMU for its run state. A QEMU that has ended is absent; one that does not answer is unreachable. */
+  async inspect(): Promise<Domain> {
+    return this.factsWith(await this.#state());
+  }
+
+  factsWith(state: DomainState): Domain {
+    return {
+      path: this.path,
+      state,
+      processId: this.process.id,
+      vncPort: this.vncPort,
+      ends: this.ends,
+    };
+  }
+
+  async readVncPort(): Promise<void> {
+    const answer = (await this.execute('query-vnc')) as { enabled?: unknown; service?: unknown };
+    const port = Number(answer.service);
+    this.vncPort = answer.enabled === true && Number.isInteger(port) ? port : undefined;
+  }
+
+  /** Ends QEMU: by its own quit, or by a signal where it does not answer. Returns once the process is gone. */
+  async destroy(): Promise<void> {
+    this.#endReason = 'it was destroyed';
+    await this.execute('quit').catch((error: unknown) =>
+      this.#log.debug({ err: error }, 'QEMU did not answer to quit'),
+    );
+    const stop = new AbortController();
+    const patience = this.#clock.sleep(QUIT_MS, stop.signal).then(
+      () => killProcess(this.process.id),
+      () => undefined,
+    );
+    await this.process.ended;
+    stop.abort();
+    await patience;
+    this.ended();
+  }
+
+  /** Lets go of the monitor; the guest lives on. */
+  release(): void {
+    this.#ended = true;
+    this.#monitor?.close();
+  }
+
+  /** To be called once the process is known to have ended; forgets the domain. */
+  ended(): void {
+    if (this.#ended) return;
+    this.release();
+    this.place.clear();
+    this.#onEnd(this.#endReason);
+  }
+
+  /** @throws as `execute` does */
+  async askState(timeoutMs?: number): Promise<DomainState> {
+    const answer = (await this.execute('query-status', undefined, timeoutMs)) as { status?: unknown };
+    return STATE_OF_RUN_STATE[String(answer.status)] ?? 'paused';
+  }
+
+  async #state(): Promise<DomainState> {
+    try {
+      return await this.askState();
+    } catch (error) {
+      if (!this.#ended && this.isAlive()) {
+        this.#log.warn({ err: error, guest: this.path }, 'QEMU does not answer');
+        return 'unreachable';
+      }
+      this.ended();
+      return 'absent';
+    }
+  }
+
+  isAlive(): boolean {
+    return isQemuOf(this.process.id, this.place.files.monitor);
+  }
+
+  #heard(event: QmpEvent): void {
+    if (event.event === 'SHUTDOWN') this.#endReason = endReason(String(event.data['reason']));
+    this.#onEvent(event);
+  }
+
+  /** QEMU closes its monitor when it ends, and only then. */
+  async #monitorClosed(): Promise<void> {
+    if (this.#ended) return;
+    const stop = new AbortController();
+    const late = this.#clock.sleep(QUIT_MS, stop.signal).then(
+      () => 'late',
+      () => 'stopped',
+    );
+    const first = await Promise.race([this.process.ended.then(() => 'ended'), late]);
+    stop.abort();
+    if (first === 'ended') this.ended();
+    else this.#log.warn({ guest: this.path }, 'the monitor of QEMU was closed and its process lives');
+  }
+}
+
+/** Sentences for the reasons of QAPI's ShutdownCause. */
+function endReason(cause: string): string {
+  const sentences: Readonly<Record<string, string>> = {
+    'guest-shutdown': 'its system powered off',
+    'guest-reset': 'its system rebooted, and on_reboot is destroy',
+    'guest-panic': 'its system crashed',
+    'host-qmp-quit': 'it was destroyed',
+    'host-signal': 'its process was told to end by a signal',
+    'host-error': 'QEMU failed',
+  };
+  return sentences[cause] ?? `it ended (${cause})`;
+}
+
+/** @throws AgentError HYPERVISOR */
+export function refused(act: string, path: string, why: string, cause?: unknown): AgentError {
+  return new AgentError('HYPERVISOR', `${act} ${path}: ${why}`, { cause });
+}

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { EndPolicy } from '../../model/guest-config.ts';
+import { type GuestPath, parseGuestPath } from '../../model/guest-path.ts';
+import type { QemuFiles } from './arguments.ts';
+
+/** What is written down of a guest before its QEMU is started. */
+export interface RunNote {
+  readonly path: GuestPath;
+  readonly ends: EndPolicy;
+  readonly bridges: readonly (string | undefined)[];
+}
+
+/**
+ * The directory of one running guest below the agent's runtime directory. Its note is written before QEMU starts and
+ * removed after QEMU has ended, so that every guest is found again whatever happened to the agent in between.
+ */
+export class RunDirectory {
+  readonly directory: string;
+  readonly files: QemuFiles;
+  /** What QEMU itself writes to its outputs. */
+  readonly logFile: string;
+  readonly #noteFile: string;
+
+  constructor(parent: string, id: string) {
+    this.directory = join(parent, id);
+    this.files = {
+      monitor: join(this.directory, 'qmp'),
+      serial: join(this.directory, 'serial'),
+      processId: join(this.directory, 'pid'),
+      interfacePrefix: `vm${id.slice(0, 10)}`,
+    };
+    this.logFile = join(this.directory, 'qemu.log');
+    this.#noteFile = join(this.directory, 'guest.json');
+  }
+
+  static of(parent: string, path: GuestPath): RunDirectory {
+    // Paths are longer than the 107 bytes that a socket's name may have; a digest of the path is not.
+    return new RunDirectory(parent, createHash('sha256').update(path).digest('hex').slice(0, 16));
+  }
+
+  /** All directories that hold a note, with what it says. */
+  static all(parent: string): { readonly place: RunDirectory; readonly note: RunNote }[] {
+    if (!existsSync(parent)) return [];
+    return readdirSync(parent).flatMap(id => {
+      const place = new RunDirectory(parent, id);
+      const note = place.#readNote();
+      return note ? [{ place, note }] : [];
+    });
+  }
+
+  /** Makes the directory, clears what an earlier run left, and writes the note. */
+  prepare(note: RunNote): void {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    this.#removeSockets();
+    rmSync(this.logFile, { force: true });
+    writeFileSync(this.#noteFile, JSON.stringify(note), { mode: 0o600 });
+  }
+
+  /** To be called once QEMU has ended. Its log stays until the next start. */
+  clear(): void {
+    this.#removeSockets();
+    rmSync(this.#noteFile, { force: true });
+  }
+
+  /** Process id that QEMU wrote, where it has. */
+  findProcessId(): number | undefined {
+    try {
+      const id = Number.parseInt(readFileSync(this.files.processId, 'utf8'), 10);
+      return id > 0 ? id : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The last lines that QEMU wrote to its outputs. */
+  logTail(): string {
+    try {
+      return readFileSync(this.logFile, 'utf8').trim().split('\n').slice(-3).join(' ').slice(-600);
+    } catch {
+      return '';
+    }
+  }
+
+  #removeSockets(): void {
+    for (const file of [this.files.monitor, this.files.serial, this.files.processId]) rmSync(file, { force: true });
+  }
+
+  #readNote(): RunNote | undefined {
+    try {
+      const note = JSON.parse(readFileSync(this.#noteFile, 'utf8')) as RunNote;
+      return { ...note, path: parseGuestPath(note.path) };
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type DomainEvent, type Driver, type StartPlan } from '../../src/drivers/driver.ts';
+import type { EndPolicy } from '../../src/model/guest-config.ts';
+import { type GuestPath, parseGuestPath } from '../../src/model/guest-path.ts';
+import { silentLog } from '../support/silent-log.ts';
+import { waitUntil } from '../support/wait.ts';
+
+/** What the contract needs of a hypervisor beside its driver. */
+export interface DriverHarness {
+  /** A driver for the same machine: a second one finds what the first one started. */
+  makeDriver(): Driver;
+  plan(path: GuestPath, ends: EndPolicy): StartPlan;
+  /** Waits until the system inside answers its power button. */
+  untilUp(path: GuestPath): Promise<void>;
+  /** The system inside powers off, or crashes, of its own accord. */
+  powerOffInside(path: GuestPath): Promise<void>;
+  crashInside(path: GuestPath): Promise<void>;
+  /** Ends every domain and removes every file. */
+  dispose(): Promise<void>;
+}
+
+const path = parseGuestPath('/OVS/running_pool/contract');
+const other = parseGuestPath('/OVS/running_pool/other');
+const usual: EndPolicy = { poweroff: 'destroy', reboot: 'restart', crash: 'restart' };
+const context = { log: silentLog };
+
+/** What every driver does, whatever its hypervisor is. */
+export function driverContract(name: string, makeHarness: () => DriverHarness): void {
+  describe(`the ${name} driver`, () => {
+    let harness: DriverHarness;
+    let driver: Driver;
+    let events: DomainEvent[];
+
+    beforeEach(async () => {
+      harness = makeHarness();
+      driver = await ready();
+      events = [];
+      driver.onEvent(event => events.push(event));
+    });
+
+    afterEach(async () => {
+      await driver.close();
+      await harness.dispose();
+    });
+
+    async function ready(): Promise<Driver> {
+      const made = harness.makeDriver();
+      await made.probe();
+      await made.adopt(context);
+      return made;
+    }
+
+    const stateOf = async (which = path): Promise<string> => (await driver.inspect(which)).state;
+    const untilState = (state: string): Promise<void> =>
+      waitUntil(`the domain is ${state}`, async () => (await stateOf()) === state, 30_000);
+    const untilEnded = (): Promise<void> =>
+      waitUntil('the driver tells that the domain ended', () =>
+        events.some(event => event.kind === 'ended' && event.path === path),
+      );
+
+    it('says that it can be used here, and in which version', async () => {
+      const probe = await driver.probe();
+      expect(probe).toMatchObject({ usable: true });
+      expect(probe.usable && probe.version).toMatch(/^\d/);
+    });
+
+    it('knows no domain at first', async () => {
+      expect(await driver.list()).toEqual([]);
+      expect(await driver.inspect(path)).toMatchObject({ path, state: 'absent' });
+    });
+
+    it('runs a domain when start returns', async () => {
+      const started = await driver.start(harness.plan(path, usual), context);
+      expect(started).toMatchObject({ path, state: 'running', ends: usual });
+      expect(await driver.list()).toEqual([started]);
+    });
+
+    it('refuses to start a domain twice and leaves the first alone', async () => {
+      const first = await driver.start(harness.plan(path, usual), context);
+      await expect(driver.start(harness.plan(path, usual), context)).rejects.toMatchObject({ code: 'HYPERVISOR' });
+      expect(await driver.inspect(path)).toEqual(first);
+    });
+
+    it('pauses and unpauses', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await driver.pause(path, context);
+      expect(await stateOf()).toBe('paused');
+      await driver.unpause(path, context);
+      expect(await stateOf()).toBe('running');
+    });
+
+    it('destroys: the domain is gone when it returns, and that is told', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await driver.destroy(path, context);
+      expect(await driver.list()).toEqual([]);
+      await untilEnded();
+    });
+
+    it('destroys a paused domain', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await driver.pause(path, context);
+      await driver.destroy(path, context);
+      expect(await stateOf()).toBe('absent');
+    });
+
+    it('takes the destruction of a domain that is not there for done', async () => {
+      await expect(driver.destroy(path, context)).resolves.toBeUndefined();
+    });
+
+    it('starts a domain again after it was destroyed', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await driver.destroy(path, context);
+      await driver.start(harness.plan(path, usual), context);
+      expect(await stateOf()).toBe('running');
+    });
+
+    it('keeps two domains apart', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await driver.start(harness.plan(other, usual), context);
+      await driver.pause(other, context);
+      expect([await stateOf(path), await stateOf(other)]).toEqual(['running', 'paused']);
+      await driver.destroy(other, context);
+      expect((await driver.list()).map(domain => domain.path)).toEqual([path]);
+    });
+
+    it('asks the system inside to power off, which ends the domain', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await harness.untilUp(path);
+      await driver.requestShutdown(path, context);
+      await untilState('absent');
+      await untilEnded();
+    });
+
+    it('asks the system inside to reboot: it powers off, is kept, and runs again after a reset', async () => {
+      const { processId } = await driver.start(harness.plan(path, usual), context);
+      await harness.untilUp(path);
+      await driver.requestReboot(path, context);
+      await untilState('halted');
+      await driver.reset(path, context);
+      expect(await driver.inspect(path)).toMatchObject({ state: 'running', processId });
+      await harness.untilUp(path);
+      await harness.powerOffInside(path);
+      await untilState('absent');
+    });
+
+    it('keeps a domain whose system powered off where on_poweroff does not say destroy', async () => {
+      await driver.start(harness.plan(path, { ...usual, poweroff: 'preserve' }), context);
+      await harness.untilUp(path);
+      await harness.powerOffInside(path);
+      await untilState('halted');
+      await waitUntil('a change is told', () => events.some(event => event.kind === 'changed'));
+      await driver.destroy(path, context);
+      expect(await stateOf()).toBe('absent');
+    });
+
+    it('keeps a domain whose system crashed, and runs it again by a reset', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await harness.untilUp(path);
+      await harness.crashInside(path);
+      await untilState('crashed');
+      await driver.reset(path, context);
+      await untilState('running');
+    });
+
+    it('lets go of its domains, which a later driver finds in the state they are in', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await driver.start(harness.plan(other, usual), context);
+      await driver.pause(other, context);
+      const before = await driver.list();
+      await driver.close();
+
+      driver = await ready();
+      events = [];
+      driver.onEvent(event => events.push(event));
+      const byPath = (left: { path: string }, right: { path: string }): number => left.path.localeCompare(right.path);
+      expect([...(await driver.list())].sort(byPath)).toEqual([...before].sort(byPath));
+      await driver.unpause(other, context);
+      expect(await stateOf(other)).toBe('running');
+      await driver.destroy(path, context);
+      await untilEnded();
+    });
+
+    it.each(['requestShutdown', 'requestReboot', 'reset', 'pause', 'unpause'] as const)(
+      'refuses %s of a domain that is not there',
+      async act => {
+        await expect(driver[act](path, context)).rejects.toMatchObject({ code: 'HYPERVISOR' });
+      },
+    );
+  });
+}
