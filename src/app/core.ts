@@ -1,0 +1,224 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AgentPaths } from '../config/paths.ts';
+import type { Settings } from '../config/settings.ts';
+import { detectDriver } from '../drivers/detect.ts';
+import type { Driver } from '../drivers/driver.ts';
+import { probeQemu } from '../drivers/qemu/probe.ts';
+import { QemuDriver } from '../drivers/qemu/qemu-driver.ts';
+import { SimulatedDriver, SimulatedMachine } from '../drivers/simulated/simulated-driver.ts';
+import type { Clock } from '../host/clock.ts';
+import { ownAddresses, ProcessorMeter, readAvailableMemoryMib, readHostFacts, readLoad } from '../host/inventory.ts';
+import type { Log } from '../host/log.ts';
+import { allMethods } from '../methods/all.ts';
+import {
+  DEFAULT_REPOSITORY,
+  isGuestName,
+  isRepositoryId,
+  MOUNT_DIRECTORY,
+  parseGuestPath,
+} from '../model/guest-path.ts';
+import { GuestLanes } from '../operations/guest-lanes.ts';
+import { peerProbe } from '../peers/peer-probe.ts';
+import { StandAloneRouter } from '../roles/route.ts';
+import { Dispatcher } from '../rpc/dispatch.ts';
+import { Introspection } from '../rpc/introspection.ts';
+import { Registry } from '../rpc/registry.ts';
+import type { Services } from '../rpc/services.ts';
+import { AgentLog } from '../services/agent-log.ts';
+import { type AgentIdentity, AgentStatus } from '../services/agent-status.ts';
+import type { Credentials } from '../services/credentials.ts';
+import { Databases } from '../services/databases.ts';
+import { GuestCatalog } from '../services/guest-catalog.ts';
+import { GuestFiles } from '../services/guest-files.ts';
+import { GuestLifecycle } from '../services/guest-lifecycle.ts';
+import { GuestMembership } from '../services/guest-membership.ts';
+import { GuestRecords } from '../services/guest-records.ts';
+import { HostFigures } from '../services/host-figures.ts';
+import { Neighbours } from '../services/neighbours.ts';
+import { DamagedDatabaseError, setDatabaseAside, SqliteStore } from '../store/sqlite-store.ts';
+import type { Store } from '../store/store.ts';
+import { readGuestConfig } from '../vmcfg/guest-config.ts';
+
+export interface CoreParts {
+  readonly paths: AgentPaths;
+  readonly settings: Settings;
+  readonly version: string;
+  readonly processId: number;
+  readonly searchPath: string;
+  readonly log: Log;
+  /** Lines of who did what. */
+  readonly audit: Log;
+  readonly clock: Clock;
+  readonly credentials: Credentials;
+  /** Addresses on which the agent listens, once it does. */
+  readonly listeningOn: () => readonly string[];
+  readonly certificateFingerprint: () => string | undefined;
+}
+
+/** The agent without its wire: everything that a call needs once it has been read. */
+export interface Core {
+  readonly dispatcher: Dispatcher;
+  readonly registry: Registry;
+  readonly identity: () => AgentIdentity;
+  /** Ends the waiting of acts, waits for the calls in flight, and lets go of guests and files. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Composes the agent, finds the guests that run, and brings every record in line with the truth.
+ * The caller holds the agent's lock: two cores on one root would start guests twice.
+ */
+export async function openCore(parts: CoreParts): Promise<Core> {
+  const { clock, log, paths, settings } = parts;
+  for (const directory of [paths.databaseDirectory, paths.runtimeDirectory]) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+  const startedAt = clock.now();
+  const { driver, probe } = await detectDriver(settings.hypervisor, driverMakers(parts));
+  log.info({ hypervisor: driver.name, accelerator: probe.accelerator }, probe.description);
+
+  const { store, isRebuilt } = openStore(paths, clock, log);
+  const records = new GuestRecords(store, clock);
+  const lanes = new GuestLanes(settings.limits.callQueue);
+  const facts = readHostFacts();
+  const addresses = (): readonly string[] =>
+    settings.address === null ? ownAddresses() : [settings.address, ...ownAddresses()];
+  const ownAddress = (): string => addresses()[0] ?? '127.0.0.1';
+  const availableMemoryMib = (): number => readAvailableMemoryMib() - settings.guests.memoryReserveMib;
+  const files = new GuestFiles({
+    paths,
+    parse: (bytes, path) => readGuestConfig(bytes, path, { uname: facts.uname }),
+    kernelDirectories: settings.guests.kernelDirectories,
+    availableMemoryMib,
+  });
+  const membership = new GuestMembership({ driver, records, files, lanes });
+  const guestLifecycle = new GuestLifecycle({
+    driver,
+    records,
+    membership,
+    files,
+    lanes,
+    clock,
+    log,
+    stopTimeoutMs: settings.guests.stopTimeoutMs,
+    ownAddress,
+  });
+  const identity = (): AgentIdentity => ({
+    version: parts.version,
+    processId: parts.processId,
+    startedAt,
+    addresses: parts.listeningOn(),
+    ssl: settings.ssl,
+    hypervisor: driver.name,
+    accelerator: probe.accelerator,
+    certificateFingerprint: parts.certificateFingerprint(),
+  });
+
+  const registry = new Registry(allMethods);
+  const dispatcher: Dispatcher = new Dispatcher({
+    registry,
+    router: new StandAloneRouter(addresses),
+    services: () => services,
+    log,
+    audit: parts.audit,
+  });
+  const services: Services = {
+    agentLog: new AgentLog(name => join(paths.logDirectory, `${name}.log`)),
+    agentStatus: new AgentStatus(identity, records),
+    credentials: parts.credentials,
+    databases: new Databases(store),
+    guestCatalog: new GuestCatalog(records, files),
+    guestLifecycle,
+    guestMembership: membership,
+    hostFigures: new HostFigures({
+      facts,
+      meter: new ProcessorMeter(clock),
+      availableMemoryMib,
+      load: readLoad,
+      hypervisor: () => ({ name: driver.name, version: probe.version }),
+    }),
+    introspection: new Introspection(registry, dispatcher),
+    neighbours: new Neighbours(address => addresses().includes(address), peerProbe(settings.port)),
+  };
+
+  if (isRebuilt) await registerFoundGuests(paths, membership, log);
+  await guestLifecycle.adopt();
+  return {
+    dispatcher,
+    registry,
+    identity,
+    async stop() {
+      guestLifecycle.interrupt();
+      await dispatcher.stop();
+      await lanes.idle();
+      await driver.close();
+      await store.close();
+    },
+  };
+}
+
+function driverMakers({ clock, log, paths, searchPath, settings }: CoreParts): Parameters<typeof detectDriver>[1] {
+  const { accelerator, qemuBinary, startTimeoutMs, userNetwork, vncPorts } = settings.guests;
+  return {
+    qemu: (): Driver =>
+      new QemuDriver({
+        program: qemuBinary,
+        runtimeDirectory: paths.guestRuntimeDirectory,
+        startTimeoutMs,
+        host: { userNetwork, vncPorts },
+        probe: () =>
+          probeQemu({
+            program: qemuBinary,
+            accelerator,
+            memoryFile: join(paths.runtimeDirectory, 'qemu-probe.json'),
+            searchPath,
+            clock,
+          }),
+        clock,
+        log,
+      }),
+    simulated: (): Driver => new SimulatedDriver(new SimulatedMachine()),
+  };
+}
+
+/** A damaged database is no reason not to run: guests are found again from their directories and by their hypervisor. */
+function openStore(paths: AgentPaths, clock: Clock, log: Log): { readonly store: Store; readonly isRebuilt: boolean } {
+  try {
+    return { store: SqliteStore.open(paths.databaseFile), isRebuilt: false };
+  } catch (error) {
+    if (!(error instanceof DamagedDatabaseError)) throw error;
+    const aside = setDatabaseAside(paths.databaseFile, new Date(clock.now()).toISOString().replaceAll(':', ''));
+    log.error(
+      { err: error, aside },
+      'the database is damaged; it was set aside and is made anew from the directories of the guests',
+    );
+    return { store: SqliteStore.open(paths.databaseFile), isRebuilt: true };
+  }
+}
+
+async function registerFoundGuests(paths: AgentPaths, membership: GuestMembership, log: Log): Promise<void> {
+  for (const repository of repositoriesOn(paths)) {
+    const pool = `${repository}/running_pool`;
+    for (const name of entriesOf(paths.onDisk(pool)).filter(isGuestName)) {
+      await membership
+        .register({ user: 'agent', log }, parseGuestPath(`${pool}/${name}`))
+        .catch((error: unknown) =>
+          log.warn({ err: error, guest: `${pool}/${name}` }, 'a guest could not be registered again'),
+        );
+    }
+  }
+}
+
+function repositoriesOn(paths: AgentPaths): string[] {
+  const mounted = entriesOf(paths.onDisk(MOUNT_DIRECTORY)).filter(isRepositoryId);
+  return [DEFAULT_REPOSITORY, ...mounted.map(name => `${MOUNT_DIRECTORY}/${name}`)];
+}
+
+function entriesOf(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

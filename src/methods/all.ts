@@ -1,0 +1,15 @@
+import type { RegisteredMethod } from '../rpc/method.ts';
+import { agentMethods } from './agent.ts';
+import { guestLifecycleMethods } from './guest-lifecycle.ts';
+import { guestRecordMethods } from './guest-records.ts';
+import { hostMethods } from './host.ts';
+import { systemMethods } from './system.ts';
+
+/** Every method of the agent. */
+export const allMethods: readonly RegisteredMethod[] = [
+  ...agentMethods,
+  ...guestLifecycleMethods,
+  ...guestRecordMethods,
+  ...hostMethods,
+  ...systemMethods,
+];

@@ -1,0 +1,73 @@
+import { defineMethod } from '../rpc/method.ts';
+import { pairs } from '../rpc/results.ts';
+
+const area = 'Host';
+
+export const hostMethods = [
+  defineMethod({
+    name: 'xen_get_xm_info',
+    area,
+    summary: 'Describe the server under the keys of `xm info`, whatever its hypervisor is.',
+    access: 'read',
+    runsOn: 'this-server',
+    params: {},
+    returns: pairs({
+      host: 'name of the server',
+      release: 'release of its kernel',
+      version: 'version of its kernel',
+      machine: 'architecture',
+      nr_cpus: 'number of processors',
+      cpu_mhz: 'clock rate of the first processor',
+      total_memory: 'MiB of memory',
+      free_memory: 'MiB that new guests can have',
+      hypervisor: 'name of the hypervisor',
+      xen_major: 'first number of its version',
+      xen_minor: 'second number',
+      xen_extra: 'the rest, with a leading dot',
+      xen_caps: 'kinds of guests it runs',
+    }),
+    errors: [],
+    run({ hostFigures }) {
+      const facts = hostFigures.facts();
+      const [major = '', minor = '', ...extra] = facts.hypervisorVersion.split('.');
+      return {
+        host: facts.hostname,
+        release: facts.uname.release,
+        version: withoutSemicolons(facts.uname.version),
+        machine: facts.uname.machine,
+        nr_cpus: facts.processors,
+        cpu_mhz: facts.processorMhz,
+        total_memory: facts.totalMemoryMib,
+        free_memory: facts.freeMemoryMib,
+        hypervisor: facts.hypervisor,
+        xen_major: major,
+        xen_minor: minor,
+        xen_extra: extra.length > 0 ? `.${extra.join('.')}` : '',
+        xen_caps: `${facts.hypervisor}-${facts.uname.machine}`,
+      };
+    },
+  }),
+  defineMethod({
+    name: 'sys_perf_info',
+    area,
+    summary: 'Tell how busy the server is now.',
+    access: 'read',
+    runsOn: 'this-server',
+    params: {},
+    returns: pairs({
+      cpu_idle: 'share of idle processor time, 0 to 1',
+      mem_free: 'MiB of memory that new guests can have',
+      load: 'processes that run or wait, mean of one minute',
+    }),
+    errors: [],
+    async run({ hostFigures }) {
+      const { idleShare, freeMemoryMib, load } = await hostFigures.performance();
+      return { cpu_idle: idleShare.toFixed(4), mem_free: freeMemoryMib, load };
+    },
+  }),
+];
+
+/** A kernel's version is free text; what separates the values of a reply must not stand in it. */
+function withoutSemicolons(text: string): string {
+  return text.replaceAll(';', ' ');
+}

@@ -1,0 +1,162 @@
+import { isIP } from 'node:net';
+import { AgentError } from '../errors.ts';
+import { type GuestPath, isGuestName, parseGuestPath, quote } from '../model/guest-path.ts';
+import { XmlRpcDateTime, type XmlRpcValue } from '../xmlrpc/values.ts';
+
+/** XML-RPC types as `system.methodSignature` names them. */
+export type WireType = 'string' | 'int' | 'boolean' | 'array' | 'struct';
+
+/** One parameter of a method: its documentation, and how its value is read from the wire. */
+export interface Param<T> {
+  readonly wireType: WireType;
+  readonly summary: string;
+  readonly isOptional: boolean;
+  /** A value that it accepts, for the documents and the tests. */
+  readonly example: XmlRpcValue;
+  /** @throws AgentError WRONG_PARAMETERS when the type is wrong, BAD_VALUE when the value is */
+  parse(value: XmlRpcValue, name: string): T;
+}
+
+export type Params = Readonly<Record<string, Param<unknown>>>;
+
+/** The values of a method's parameters, by name. */
+export type Arguments<P extends Params> = { readonly [K in keyof P]: P[K] extends Param<infer T> ? T : never };
+
+interface Accepted {
+  readonly longest?: number;
+  readonly example?: string;
+}
+
+const LONGEST_TEXT = 4096;
+
+/** Any text without NUL. Old clients send numbers where a text is meant; they are taken as they would be written. */
+export function text(summary: string, { longest = LONGEST_TEXT, example = 'hello' }: Accepted = {}): Param<string> {
+  return {
+    wireType: 'string',
+    summary,
+    isOptional: false,
+    example,
+    parse(value, name) {
+      const result = typeof value === 'number' ? String(value) : value;
+      if (typeof result !== 'string') throw wrongType(name, 'a string', value);
+      if (result.length > longest) throw badValue(name, `it is longer than ${longest} characters`);
+      if (result.includes('\0')) throw badValue(name, 'it holds a NUL character');
+      return result;
+    },
+  };
+}
+
+/** The directory of a guest, such as `/OVS/running_pool/guest`. */
+export function guestPath(summary: string): Param<GuestPath> {
+  return refined(text(summary, { example: '/OVS/running_pool/guest' }), parseGuestPath);
+}
+
+export function guestName(summary: string): Param<string> {
+  return refined(text(summary, { example: 'guest' }), (value, name) => {
+    if (!isGuestName(value))
+      throw badValue(name, `${quote(value)} is no name of a guest; letters, digits and _ . + - are`);
+    return value;
+  });
+}
+
+/** An IPv4 or IPv6 address: never a name, and so never text for a resolver or a shell. */
+export function ipAddress(summary: string): Param<string> {
+  return refined(text(summary, { example: '10.1.1.1' }), (value, name) => {
+    if (isIP(value) === 0) throw badValue(name, `${quote(value)} is no IP address; it must look like 10.1.1.1`);
+    return value;
+  });
+}
+
+export function choice<const T extends string>(summary: string, choices: readonly T[]): Param<T> {
+  return refined(text(summary, { example: choices[0]! }), (value, name) => {
+    const found = choices.find(item => item === value);
+    if (found === undefined) throw badValue(name, `${quote(value)} is not one of ${choices.join(', ')}`);
+    return found;
+  });
+}
+
+/** A whole number. Old clients also send it as text. */
+export function integer(summary: string, least: number, most: number): Param<number> {
+  return {
+    wireType: 'int',
+    summary,
+    isOptional: false,
+    example: least,
+    parse(value, name) {
+      const number = typeof value === 'string' && /^[+-]?\d{1,15}$/.test(value) ? Number(value) : value;
+      if (typeof number !== 'number' || !Number.isInteger(number)) throw wrongType(name, 'a whole number', value);
+      if (number < least || number > most) throw badValue(name, `${number} is outside ${least} to ${most}`);
+      return number;
+    },
+  };
+}
+
+const FLAG_WORDS = new Map([
+  ['1', true],
+  ['true', true],
+  ['0', false],
+  ['false', false],
+  ['', false],
+]);
+
+/** Yes or no. Old clients send 0 and 1, or the words of Python. */
+export function flag(summary: string): Param<boolean> {
+  return {
+    wireType: 'boolean',
+    summary,
+    isOptional: false,
+    example: true,
+    parse(value, name) {
+      if (typeof value === 'boolean') return value;
+      const known =
+        typeof value === 'string' || typeof value === 'number'
+          ? FLAG_WORDS.get(String(value).toLowerCase())
+          : undefined;
+      if (known === undefined) throw wrongType(name, 'a boolean', value);
+      return known;
+    },
+  };
+}
+
+/** A list of values of any kind. */
+export function list(summary: string, example: readonly XmlRpcValue[]): Param<readonly XmlRpcValue[]> {
+  return {
+    wireType: 'array',
+    summary,
+    isOptional: false,
+    example,
+    parse(value, name) {
+      if (!Array.isArray(value)) throw wrongType(name, 'an array', value);
+      return value as readonly XmlRpcValue[];
+    },
+  };
+}
+
+/** May be left out at the end of a call; an empty text or nil stands for it too, as old clients send them. */
+export function optional<T>(param: Param<T>): Param<T | undefined> {
+  return {
+    ...param,
+    isOptional: true,
+    parse: (value, name) => (value === '' || value === null ? undefined : param.parse(value, name)),
+  };
+}
+
+function refined<T>(base: Param<string>, refine: (value: string, name: string) => T): Param<T> {
+  return { ...base, parse: (value, name) => refine(base.parse(value, name), name) };
+}
+
+function wrongType(name: string, expected: string, value: XmlRpcValue): AgentError {
+  return new AgentError('WRONG_PARAMETERS', `argument ${name}: it must be ${expected}, not ${wireTypeOf(value)}`);
+}
+
+function badValue(name: string, why: string): AgentError {
+  return new AgentError('BAD_VALUE', `argument ${name}: ${why}`);
+}
+
+function wireTypeOf(value: XmlRpcValue): string {
+  if (value === null) return 'nil';
+  if (Array.isArray(value)) return 'an array';
+  if (value instanceof XmlRpcDateTime) return 'a dateTime.iso8601';
+  if (value instanceof Uint8Array) return 'a base64';
+  return typeof value === 'object' ? 'a struct' : `a ${typeof value}`;
+}

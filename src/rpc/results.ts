@@ -1,0 +1,49 @@
+import { DONE, pairsReply, type ReplyPairs } from '../xmlrpc/reply.ts';
+import type { XmlRpcValue } from '../xmlrpc/values.ts';
+
+/** What a method answers: its documentation, and how a value becomes the reply of the wire. */
+export interface Result<T> {
+  readonly wireType: 'string' | 'array' | 'struct' | 'int';
+  readonly summary: string;
+  readonly example: XmlRpcValue;
+  encode(value: T): XmlRpcValue;
+}
+
+/** `success`, and nothing else. */
+export function nothing(): Result<void> {
+  return { wireType: 'string', summary: '`success`', example: DONE, encode: () => DONE };
+}
+
+/**
+ * `success:key=value;key=value`.
+ * @param documented the keys and what they mean
+ * @param separator `=` where the user guide shows `success=key=value`
+ */
+export function pairs<K extends string>(
+  documented: Readonly<Record<K, string>>,
+  separator: ':' | '=' = ':',
+): Result<Readonly<Partial<Record<K, ReplyPairs[string]>>>> {
+  const keys = Object.keys(documented) as K[];
+  const example = `${DONE}${separator}${keys.map(key => `${key}=…`).join(';')}`;
+  const meaning = keys.map(key => `${key}: ${documented[key]}`).join('; ');
+  return {
+    wireType: 'string',
+    summary: `\`${example}\`, with ${meaning}`,
+    example,
+    encode: value => pairsReply(value as ReplyPairs, separator),
+  };
+}
+
+/** A struct, or an array of structs, as it is. */
+export function record(summary: string, wireType: 'array' | 'struct', example: XmlRpcValue): Result<XmlRpcValue> {
+  return { wireType, summary, example, encode: value => value };
+}
+
+/** Any value, as it is: for the methods of introspection, which are specified elsewhere. */
+export function value(
+  summary: string,
+  wireType: Result<unknown>['wireType'],
+  example: XmlRpcValue,
+): Result<XmlRpcValue> {
+  return { wireType, summary, example, encode: item => item };
+}

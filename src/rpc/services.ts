@@ -1,0 +1,24 @@
+import type { AgentLog } from '../services/agent-log.ts';
+import type { AgentStatus } from '../services/agent-status.ts';
+import type { Credentials } from '../services/credentials.ts';
+import type { Databases } from '../services/databases.ts';
+import type { GuestCatalog } from '../services/guest-catalog.ts';
+import type { GuestLifecycle } from '../services/guest-lifecycle.ts';
+import type { GuestMembership } from '../services/guest-membership.ts';
+import type { HostFigures } from '../services/host-figures.ts';
+import type { Neighbours } from '../services/neighbours.ts';
+import type { Introspection } from './introspection.ts';
+
+/** What methods can ask for. */
+export interface Services {
+  readonly agentLog: AgentLog;
+  readonly agentStatus: AgentStatus;
+  readonly credentials: Credentials;
+  readonly databases: Databases;
+  readonly guestCatalog: GuestCatalog;
+  readonly guestLifecycle: GuestLifecycle;
+  readonly guestMembership: GuestMembership;
+  readonly hostFigures: HostFigures;
+  readonly introspection: Introspection;
+  readonly neighbours: Neighbours;
+}

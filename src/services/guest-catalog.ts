@@ -1,0 +1,53 @@
+import { AgentError } from '../errors.ts';
+import { guestNameOf, type GuestPath } from '../model/guest-path.ts';
+import type { GuestFiles } from './guest-files.ts';
+import { type GuestRecord, type GuestRecords, theGuestNamed } from './guest-records.ts';
+
+/** Questions about guests. */
+export class GuestCatalog {
+  readonly #records: GuestRecords;
+  readonly #files: GuestFiles;
+
+  constructor(records: GuestRecords, files: GuestFiles) {
+    this.#records = records;
+    this.#files = files;
+  }
+
+  list(): readonly GuestRecord[] {
+    return this.#records.list();
+  }
+
+  get(path: GuestPath): GuestRecord {
+    return this.#records.get(path);
+  }
+
+  /** @throws AgentError NO_SUCH_GUEST, BAD_VALUE when several guests have that name */
+  pathOf(name: string): GuestPath {
+    return theGuestNamed(this.#records, name).path;
+  }
+
+  /**
+   * TCP port of a running guest's VNC server.
+   * @throws AgentError WRONG_STATE when it does not run, NOT_SUPPORTED when it has no display
+   */
+  vncPortOf(name: string): number {
+    const record = theGuestNamed(this.#records, name);
+    const port = record.fields['vnc_port'];
+    if (typeof port === 'number') return port;
+    if (record.status !== 'RUNNING' && record.status !== 'PAUSED') {
+      throw new AgentError(
+        'WRONG_STATE',
+        `VNC port of ${guestNameOf(record.path)}: it is ${record.status}; it needs RUNNING or PAUSED`,
+      );
+    }
+    throw new AgentError(
+      'NOT_SUPPORTED',
+      `VNC port of ${guestNameOf(record.path)}: it has no display; write vnc = 1 in its vm.cfg`,
+    );
+  }
+
+  /** Whether firmware boots the guest (`hvm`) or a kernel is handed to it (`para`). */
+  async kindOf(path: GuestPath): Promise<'hvm' | 'para'> {
+    return (await this.#files.readConfig(path)).kind;
+  }
+}
