@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+import { fileURLToPath } from 'node:url';
+import { AgentPaths } from '../src/config/paths.ts';
+import { EXIT, newProgram, packageVersion, printJson, runProgram, withRoot } from './program.ts';
+import { type AgentState, restartAgent, startAgent, stateOf, stopAgent } from './control.ts';
+
+interface CommonOptions {
+  readonly root: string;
+  readonly config?: string;
+}
+
+const program = newProgram('ovs-agent', 'Run and look after the agent of this server.');
+
+withConfig(program.command('start'))
+  .description('start the agent')
+  .option('--foreground', 'stay in the foreground, as a service manager wants it')
+  .action(async ({ foreground, ...options }: CommonOptions & { foreground?: boolean }) => {
+    if (foreground) {
+      const { runAgent } = await import('../src/main.ts');
+      await runAgent({ ...options, version: packageVersion() });
+      return;
+    }
+    describe(await startAgent(new AgentPaths(options.root), fileURLToPath(import.meta.url), startArguments(options)));
+  });
+
+withRoot(program.command('stop'))
+  .description('stop the agent; guests go on')
+  .action(async ({ root }: CommonOptions) => {
+    const processId = await stopAgent(new AgentPaths(root));
+    process.stdout.write(
+      processId === undefined
+        ? 'ovs-agent was stopped already\n'
+        : `ovs-agent stopped (process ${processId}); guests go on\n`,
+    );
+  });
+
+withConfig(program.command('restart'))
+  .description('stop the agent and start it again; guests go on')
+  .action(async (options: CommonOptions) => {
+    describe(await restartAgent(new AgentPaths(options.root), fileURLToPath(import.meta.url), startArguments(options)));
+  });
+
+withRoot(program.command('status'))
+  .description('show whether the agent runs, and what it looks after; exit code 3 when it does not run')
+  .option('--json', 'print JSON')
+  .action(async ({ root, json }: CommonOptions & { json?: boolean }) => {
+    const state = await stateOf(new AgentPaths(root));
+    if (json) printJson(state ? { running: true, ...state } : { running: false });
+    else if (state) describe(state);
+    else process.stdout.write('ovs-agent is stopped; "ovs-agent start" starts it\n');
+    if (!state) process.exitCode = EXIT.notRunning;
+  });
+
+withConfig(program.command('configure'))
+  .description('change the settings for transport and access, by dialogue or by flags')
+  .option('--ssl <enable|disable>', 'encrypt the transport')
+  .option('--allow <patterns>', 'who may connect, separated by commas')
+  .option('--deny <patterns>', 'who may not')
+  .option('--password-stdin', 'set the password of admin to the first line of the standard input')
+  .action(async (options: CommonOptions & { ssl?: string; allow?: string; deny?: string; passwordStdin?: boolean }) => {
+    const { configure } = await import('./configure.ts');
+    await configure(new AgentPaths(options.root), options);
+  });
+
+withRoot(program.command('passwd'))
+  .description('set the password of a user of the agent; it holds at once')
+  .option('--user <name>', 'the user', 'admin')
+  .option('--role <role>', 'what a new user may do: read, operate or admin')
+  .option('--stdin', 'take the password from the first line of the standard input')
+  .action(async ({ root, user, role, stdin }: CommonOptions & { user: string; role?: string; stdin?: boolean }) => {
+    const { changePassword } = await import('./passwd.ts');
+    await changePassword(new AgentPaths(root), user, role, stdin === true);
+  });
+
+await runProgram(program);
+
+function withConfig(command: typeof program): typeof program {
+  return withRoot(command).option(
+    '--config <file>',
+    'settings file, in place of etc/ovs-agent/agent.ini below the root',
+  );
+}
+
+function startArguments({ config, root }: CommonOptions): string[] {
+  return ['--root', root, ...(config === undefined ? [] : ['--config', config])];
+}
+
+function describe(state: AgentState): void {
+  const guests = Object.entries(state.guests).map(([status, count]) => `${count} ${status}`);
+  const rows: readonly (readonly [string, string])[] = [
+    ['ovs-agent', `running, process ${state.pid}, version ${state.version}`],
+    ['listening on', `${state.addresses.join(', ')} (ssl ${state.ssl ? 'enabled' : 'disabled'})`],
+    ['up since', `${state.started_at} (${uptime(state.started_at)})`],
+    ['hypervisor', `${state.hypervisor}, ${state.accelerator}`],
+    ['guests', guests.length === 0 ? 'none' : guests.join(', ')],
+    ...(state.ssl ? [['key', state.certificate_fingerprint] as const] : []),
+  ];
+  process.stdout.write(rows.map(([name, text]) => `${name.padEnd(13)} ${text}\n`).join(''));
+}
+
+function uptime(since: string): string {
+  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(since)) / 1000));
+  const [days, hours, minutes] = [
+    Math.floor(seconds / 86_400),
+    Math.floor(seconds / 3600) % 24,
+    Math.floor(seconds / 60) % 60,
+  ];
+  if (days > 0) return `${days} d ${hours} h`;
+  return hours > 0 ? `${hours} h ${minutes} min` : minutes > 0 ? `${minutes} min` : `${seconds} s`;
+}
