@@ -25,7 +25,9 @@ async function runState(path: string): Promise<string> {
     const answer = await connection?.execute('query-status', undefined, 5_000).catch(() => undefined);
     connection?.close();
     const { status } = (answer ?? {}) as { status?: string };
-    state = ({ running: 'RUNNING', paused: 'PAUSED' } as Record<string, string>)[status ?? ''] ?? 'DOWN';
+    // A guest that was reset while it was paused waits to be told to go on, just as a paused one does.
+    const statuses: Record<string, string> = { running: 'RUNNING', paused: 'PAUSED', prelaunch: 'PAUSED' };
+    state = statuses[status ?? ''] ?? 'DOWN';
     return state !== 'DOWN';
   });
   return state;
@@ -101,6 +103,22 @@ describe('kill -9 of the agent', () => {
     expect(await daemon.local('unpause_vm', path)).toBe('success');
     expect(await daemon.local('stop_vm', path, true)).toBe('success');
     expect(daemon.qemuOf(path)).toBeUndefined();
+  });
+
+  it('in the middle of the reset of a paused guest leaves one that can be told to go on', async () => {
+    daemon = await new Daemon().start();
+    const path = daemon.makeGuest('guest');
+    await daemon.local('start_vm', path);
+    await daemon.local('pause_vm', path);
+    await daemon.signal('SIGKILL');
+    const listener = { onEvent: () => undefined, onClose: () => undefined };
+    const monitor = await QmpConnection.connect(daemon.runDirectory(path).files.monitor, 5_000, systemClock, listener);
+    await monitor.execute('system_reset', undefined, 5_000);
+    monitor.close();
+    await daemon.start();
+    expect(await daemon.status(path)).toBe('PAUSED');
+    expect(await daemon.local('unpause_vm', path)).toBe('success');
+    expect(await daemon.status(path)).toBe('RUNNING');
   });
 
   it('and of a guest meanwhile: the next agent stores that it is down', async () => {

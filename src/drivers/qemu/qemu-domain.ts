@@ -20,7 +20,8 @@ const STATE_OF_RUN_STATE: Readonly<Record<string, DomainState>> = {
   running: 'running',
   // The guest's own sleep (ACPI S3) is a way of running.
   suspended: 'running',
-  prelaunch: 'starting',
+  // Reset while it was paused, and not told to go on: an agent that was killed between the two leaves it so.
+  prelaunch: 'paused',
   inmigrate: 'starting',
   shutdown: 'halted',
   'guest-panicked': 'crashed',
