@@ -1,6 +1,6 @@
 import { defineMethod } from '../rpc/method.ts';
 import { list, text } from '../rpc/params.ts';
-import { value } from '../rpc/results.ts';
+import { record } from '../rpc/results.ts';
 
 const area = 'Introspection';
 const methodName = text('Name of the method', { longest: 255, example: 'echo' });
@@ -13,7 +13,7 @@ export const systemMethods = [
     access: 'read',
     runsOn: 'this-server',
     params: {},
-    returns: value('an array of names', 'array', ['echo']),
+    returns: record('an array of names', 'array', ['echo']),
     errors: [],
     run: ({ introspection }) => introspection.listMethods(),
   }),
@@ -25,7 +25,7 @@ export const systemMethods = [
     access: 'read',
     runsOn: 'this-server',
     params: { name: methodName },
-    returns: value('an array of signatures', 'array', [['string', 'string']]),
+    returns: record('an array of signatures', 'array', [['string', 'string']]),
     errors: ['NO_SUCH_METHOD'],
     run: ({ introspection }, { name }) => introspection.methodSignature(name),
   }),
@@ -36,7 +36,7 @@ export const systemMethods = [
     access: 'read',
     runsOn: 'this-server',
     params: { name: methodName },
-    returns: value('the text', 'string', 'echo(msg)'),
+    returns: record('the text', 'string', 'echo(msg)'),
     errors: ['NO_SUCH_METHOD'],
     run: ({ introspection }, { name }) => introspection.methodHelp(name),
   }),
@@ -50,7 +50,7 @@ export const systemMethods = [
     params: {
       calls: list('Structs of methodName (string) and params (array)', [{ methodName: 'echo', params: ['hello'] }]),
     },
-    returns: value(
+    returns: record(
       'an array: for each call an array of its one reply, or a struct of faultCode and faultString',
       'array',
       [['success:echo=hello']],

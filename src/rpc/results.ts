@@ -34,16 +34,11 @@ export function pairs<K extends string>(
   };
 }
 
-/** A struct, or an array of structs, as it is. */
-export function record(summary: string, wireType: 'array' | 'struct', example: XmlRpcValue): Result<XmlRpcValue> {
-  return { wireType, summary, example, encode: value => value };
-}
-
-/** Any value, as it is: for the methods of introspection, which are specified elsewhere. */
-export function value(
+/** A value as it is: a struct, an array of them, or what the methods of introspection are specified to answer. */
+export function record(
   summary: string,
   wireType: Result<unknown>['wireType'],
   example: XmlRpcValue,
 ): Result<XmlRpcValue> {
-  return { wireType, summary, example, encode: item => item };
+  return { wireType, summary, example, encode: value => value };
 }
