@@ -1,5 +1,5 @@
 import type { Log } from '../host/log.ts';
-import type { EndPolicy, GuestConfig } from '../model/guest-config.ts';
+import type { Disk, DiskMode, EndPolicy, GuestConfig, NetworkInterface } from '../model/guest-config.ts';
 import type { GuestPath } from '../model/guest-path.ts';
 import type { DomainState } from '../model/guest-state.ts';
 
@@ -23,6 +23,25 @@ export interface Domain {
 /** The domain of a guest that has none. */
 export function absentDomain(path: GuestPath): Domain {
   return { path, state: 'absent', processId: undefined, vncPort: undefined, ends: undefined };
+}
+
+/** What a domain holds on to while it is there. */
+export interface Holdings {
+  readonly path: GuestPath;
+  readonly uuid: string;
+  readonly macs: readonly string[];
+  /** Images and devices as they lie on this server's disk. */
+  readonly disks: readonly { readonly target: string; readonly source: string; readonly mode: DiskMode }[];
+}
+
+/** What a domain with that configuration holds on to. */
+export function holdingsOf({ config, path }: StartPlan): Holdings {
+  return {
+    path,
+    uuid: config.uuid,
+    macs: config.networkInterfaces.map(card => card.mac),
+    disks: config.disks.flatMap(({ mode, source, target }) => (source === undefined ? [] : [{ target, source, mode }])),
+  };
 }
 
 /** All that a driver needs to start a guest. Every file was looked up and found allowed by the service above. */
@@ -61,6 +80,9 @@ export interface Driver {
   /** Asks the hypervisor, never our memory of an earlier answer. State `absent` when there is no such domain. */
   inspect(path: GuestPath): Promise<Domain>;
 
+  /** What the domains of this server hold on to, from what was written down when they got it; nobody is asked. */
+  holdings(): readonly Holdings[];
+
   /** Checks what can be checked of a plan without acting on it. */
   check(plan: StartPlan): void;
 
@@ -81,6 +103,23 @@ export interface Driver {
 
   pause(path: GuestPath, context: ActContext): Promise<void>;
   unpause(path: GuestPath, context: ActContext): Promise<void>;
+
+  /** Gives a running domain one more disk. Its source is a path on this server's disk. */
+  attachDisk(path: GuestPath, disk: Disk, context: ActContext): Promise<void>;
+  /** Takes a disk away once the system inside has let go of it. */
+  detachDisk(path: GuestPath, target: string, context: ActContext): Promise<void>;
+  /** Puts another medium into a CD-ROM drive, or none where the source is undefined, as its own button does. */
+  changeMedium(path: GuestPath, drive: Disk, context: ActContext): Promise<void>;
+  attachNetworkInterface(path: GuestPath, card: NetworkInterface, context: ActContext): Promise<void>;
+  detachNetworkInterface(path: GuestPath, mac: string, context: ActContext): Promise<void>;
+  /** Changes the memory of a running domain, and returns once it has that much. */
+  setMemory(path: GuestPath, memoryMib: number, context: ActContext): Promise<void>;
+  /** Changes how many processors a running domain has; the system inside decides when it uses them. */
+  setVcpus(path: GuestPath, count: number, context: ActContext): Promise<void>;
+  /** Changes the password of the display: empty lets nobody in. */
+  setVncPassword(path: GuestPath, password: string, context: ActContext): Promise<void>;
+  /** Writes the memory of a domain to a new file, and returns once it is whole. */
+  dumpCore(path: GuestPath, file: string, context: ActContext): Promise<void>;
 
   /** Events tell that something changed; what is true then is asked with `inspect`. */
   onEvent(listener: (event: DomainEvent) => void): void;

@@ -1,5 +1,4 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { AgentError } from '../errors.ts';
 import type { Clock } from './clock.ts';
 import { killProcessGroup } from './processes.ts';
@@ -15,13 +14,15 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   /** Most bytes kept of each of its outputs; a command that writes more is killed. */
   readonly outputLimitBytes?: number;
+  /** What the command reads; nothing when left out. */
+  readonly input?: string;
   readonly clock: Clock;
 }
 
 const DEFAULT_OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024;
 
 /**
- * Runs a program with exactly these arguments: no shell, a small environment in the C locale, no input, a time limit.
+ * Runs a program with exactly these arguments: no shell, a small environment in the C locale, a time limit.
  * @returns its exit code, whatever that is, and its outputs
  * @throws AgentError HOST when it cannot be run or says too much, TIMEOUT when it does not end
  */
@@ -29,6 +30,9 @@ export function runCommand(program: string, args: readonly string[], options: Co
   const limit = options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES;
   return new Promise((resolve, reject) => {
     const child = startGroup(program, args);
+    // A command that ends before it has read everything closes its end; how it ended says more than that.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.input ?? '');
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     const fail = (error: AgentError): void => {
@@ -62,10 +66,10 @@ export function runCommand(program: string, args: readonly string[], options: Co
   });
 }
 
-function startGroup(program: string, args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
+function startGroup(program: string, args: readonly string[]): ChildProcessWithoutNullStreams {
   try {
     return spawn(program, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
       env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
     });

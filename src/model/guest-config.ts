@@ -3,31 +3,80 @@ import type { EndAction } from './guest-state.ts';
 /** A guest's configuration as vm.cfg states it, whatever the hypervisor. Paths are as given, not yet looked up on disk. */
 export interface GuestConfig {
   readonly name: string;
-  /** RFC 4122 text form. */
+  /** RFC 9562 text form, lower case. */
   readonly uuid: string;
   /** `para`: a kernel is handed over by the host. `hvm`: firmware boots a disk. */
   readonly kind: 'para' | 'hvm';
+  /** Memory at the start; `maxMemoryMib` is what it may grow to while it runs, never less. */
   readonly memoryMib: number;
+  readonly maxMemoryMib: number;
+  /** Processors at the start; `maxVcpus` is what it may have while it runs, never fewer. */
   readonly vcpus: number;
+  readonly maxVcpus: number;
+  /** Numbers of host processors: none when it may run on all, one set for all its processors, or one for each. */
+  readonly pinning: readonly (readonly number[])[];
+  readonly share: ProcessorShare;
   readonly boot: Boot;
   readonly disks: readonly Disk[];
   readonly networkInterfaces: readonly NetworkInterface[];
   readonly display: Display | undefined;
-  /** Whether the first serial port is there. */
-  readonly serial: boolean;
-  readonly acpi: boolean;
-  readonly localTime: boolean;
+  readonly video: Video | undefined;
+  /** In the order in which the guest sees them; the first is its console. */
+  readonly serialPorts: readonly SerialPort[];
+  readonly machine: MachineFeatures;
+  readonly clock: GuestClock;
+  /** Whether there is a USB controller though no device is on it. */
+  readonly usb: boolean;
   readonly pointer: 'tablet' | 'mouse' | undefined;
   /** Keyboard layout of the VNC server, such as `en-us`. */
   readonly keymap: string | undefined;
+  /** Host devices that are handed through, as `0000:01:00.0`. */
+  readonly pciDevices: readonly string[];
   readonly ends: EndPolicy;
 }
+
+/** How processors are shared out where guests want more than there are (xl.cfg(5): cpu_weight, cpu_cap). */
+export interface ProcessorShare {
+  /** 1 to 65535, relative to others; 256 is usual. */
+  readonly weight: number | undefined;
+  /** Percent of one host processor that it can have at most; 400 are four. */
+  readonly capPercent: number | undefined;
+}
+
+/** What of a PC the guest finds (xl.cfg(5)). */
+export interface MachineFeatures {
+  readonly acpi: boolean;
+  readonly apic: boolean;
+  readonly pae: boolean;
+  readonly hpet: boolean;
+  /** Interfaces that Windows knows from Hyper-V. */
+  readonly viridian: boolean;
+  /** What becomes of timer ticks that were missed: 0 delivers them late, 1 to 3 drop them. */
+  readonly timerMode: 0 | 1 | 2 | 3 | undefined;
+}
+
+export interface GuestClock {
+  /** Whether the clock of the machine starts in local time, as Windows expects, and not in UTC. */
+  readonly localTime: boolean;
+  readonly offsetSeconds: number;
+}
+
+export interface Video {
+  readonly card: 'cirrus' | 'standard';
+  /** A power of two; undefined is the card's own default. */
+  readonly memoryMib: number | undefined;
+}
+
+/** `console`: on a socket, with a history. `none`: the port is there and leads nowhere. */
+export type SerialPort = 'console' | 'none';
 
 /** What becomes of the domain when the system inside ends (xl.cfg(5): on_poweroff, on_reboot, on_crash). */
 export interface EndPolicy {
   readonly poweroff: EndAction;
   readonly reboot: EndAction;
   readonly crash: EndAction;
+  /** Whether the memory of a crashed guest is written to a file first. */
+  readonly dumpsCore: boolean;
 }
 
 export type Boot =
@@ -37,7 +86,14 @@ export type Boot =
       readonly ramdisk: string | undefined;
       readonly commandLine: string;
     }
-  | { readonly from: 'bootloader'; readonly bootloader: string }
+  /** The kernel lies in the guest's first disk, where its own boot loader would look for it. */
+  | {
+      readonly from: 'bootloader';
+      /** Title or number of the menu's entry; undefined takes the menu's default. */
+      readonly entry: string | undefined;
+      /** Put after the arguments that the menu gives. */
+      readonly commandLine: string;
+    }
   /** Letters of the guide: `c` disk, `d` CD-ROM, `n` network, in the order of trial. */
   | { readonly from: 'firmware'; readonly order: string };
 
@@ -50,8 +106,11 @@ export interface Disk {
   readonly target: string;
   readonly isCdrom: boolean;
   /** `r` read only, `w` one writer, `w!` several writers. */
-  readonly mode: 'r' | 'w' | 'w!';
+  readonly mode: DiskMode;
 }
+
+export const diskModes = ['r', 'w', 'w!'] as const;
+export type DiskMode = (typeof diskModes)[number];
 
 export interface NetworkInterface {
   /** Lower case, with colons. */
@@ -61,6 +120,10 @@ export interface NetworkInterface {
   /** `emulated`: a network card that any guest knows. `paravirtual`: the hypervisor's own. */
   readonly kind: 'emulated' | 'paravirtual';
   readonly model: string | undefined;
+  /** Name of the interface on the host; undefined leaves it to the agent. */
+  readonly hostName: string | undefined;
+  /** Most bits per second that the guest sends. */
+  readonly rateLimit: number | undefined;
 }
 
 export interface Display {

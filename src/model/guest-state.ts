@@ -32,6 +32,7 @@ export type GuestAct =
   | 'reboot'
   | 'pause'
   | 'unpause'
+  | 'configure'
   | 'unregister'
   | 'delete';
 
@@ -44,6 +45,7 @@ export const allowedStatuses: Readonly<Record<GuestAct, readonly GuestStatus[]>>
   reboot: ['RUNNING'],
   pause: ['RUNNING'],
   unpause: ['PAUSED'],
+  configure: ['DOWN', 'RUNNING', 'PAUSED', 'ERROR'],
   unregister: ['DOWN', 'ERROR', 'SUSPEND'],
   delete: ['DOWN', 'ERROR'],
 };

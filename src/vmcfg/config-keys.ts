@@ -30,11 +30,17 @@ export class ConfigKeys {
     return this.fail(key, 'it must be a text in quotes');
   }
 
+  /** Text that says something: an empty one counts as not there. */
+  filledText(key: string): string | undefined {
+    const text = this.text(key)?.trim();
+    return text === '' ? undefined : text;
+  }
+
   /** A whole number, also in quotes, as real controllers write it; an empty text counts as not there. */
   integer(key: string, least: number, most: number): number | undefined {
-    const text = this.text(key)?.trim();
-    if (text === undefined || text === '') return undefined;
-    const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    const text = this.filledText(key);
+    if (text === undefined) return undefined;
+    const number = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     return number >= least && number <= most
       ? number
       : this.fail(key, `${quote(text)} is no whole number from ${least} to ${most}`);
@@ -42,19 +48,28 @@ export class ConfigKeys {
 
   /** 0, 1, True, False, also in quotes. */
   flag(key: string): boolean | undefined {
-    const text = this.text(key)?.trim();
-    if (text === undefined || text === '') return undefined;
+    const text = this.filledText(key);
+    if (text === undefined) return undefined;
     return FLAG_WORDS.get(text) ?? this.fail(key, `${quote(text)} is neither 0 nor 1`);
   }
 
-  /** A list of texts; empty when the key is not there. */
+  /** A list of texts; empty when the key is not there, and when it is an empty text. Numbers are taken as they are written. */
   list(key: string): readonly string[] {
     const value = this.#find(key)?.value;
-    if (value === undefined || value === null) return [];
+    if (value === undefined || value === null || value === '') return [];
     const items = itemsOf(value) ?? this.fail(key, "it must be a list such as ['…', '…']");
-    return items.map(item =>
-      typeof item === 'string' && noNul(item) ? item : this.fail(key, 'its items must be texts in quotes'),
-    );
+    return items.map(item => {
+      if (typeof item === 'number') return String(item);
+      return typeof item === 'string' && noNul(item) ? item : this.fail(key, 'its items must be texts in quotes');
+    });
+  }
+
+  /** A list of texts, for which a text or a number of its own may stand. */
+  textOrList(key: string): readonly string[] {
+    const value = this.#find(key)?.value;
+    if (value === undefined || value === null || itemsOf(value)) return this.list(key);
+    const text = this.text(key) ?? '';
+    return text === '' ? [] : [text];
   }
 
   /** @throws AgentError BAD_CONFIG with the place of the key */

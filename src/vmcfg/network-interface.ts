@@ -2,7 +2,8 @@ import type { NetworkInterface } from '../model/guest-config.ts';
 import { quote } from '../model/guest-path.ts';
 
 const MAC = /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/;
-const BRIDGE = /^[A-Za-z0-9_.-]{1,15}$/;
+/** Name of a network interface of the host (IFNAMSIZ of Linux is 16 with the NUL). */
+const HOST_NAME = /^[A-Za-z0-9_.-]{1,15}$/;
 /** Cards that a machine can emulate, under the names of vm.cfg and as QEMU knows them. */
 const MODELS = new Map([
   ['rtl8139', 'rtl8139'],
@@ -11,43 +12,91 @@ const MODELS = new Map([
   ['pcnet', 'pcnet'],
   ['virtio-net', 'virtio-net-pci'],
 ]);
-/** Keys of a vif that say nothing to a hypervisor other than Xen's backend scripts. */
-const WITHOUT_EFFECT = ['ip', 'script', 'vifname', 'rate', 'backend', 'accel'];
+
+/** Keys of a vif; those after the first six are for Xen's own scripts and change nothing here. */
+const KEYS = ['mac', 'bridge', 'type', 'model', 'vifname', 'rate', 'ip', 'script', 'backend', 'accel', 'uuid'] as const;
+export type NetworkInterfaceKey = (typeof KEYS)[number];
+
+const BITS_OF_UNIT: Readonly<Record<string, number>> = { '': 1, K: 1e3, M: 1e6, G: 1e9 };
+
+/**
+ * Reads the parts of one item of `vif`.
+ * @returns the reason, as the rest of a sentence, when it cannot be read
+ */
+export function readInterfaceOptions(item: string): ReadonlyMap<NetworkInterfaceKey, string> | string {
+  const options = new Map<NetworkInterfaceKey, string>();
+  for (const part of item.split(',').map(text => text.trim())) {
+    if (part === '') continue;
+    const [, name, value] = /^([a-z]+)\s*=\s*(.*)$/.exec(part) ?? [];
+    if (name === undefined || value === undefined)
+      return `${quote(part)} in ${quote(item)} is not of the form key=value`;
+    const key = KEYS.find(known => known === name);
+    if (key === undefined) return `${quote(name)} in ${quote(item)} is no key of a vif`;
+    options.set(key, value);
+  }
+  return options;
+}
 
 /**
  * Reads one item of `vif`, such as `mac=00:16:3e:12:34:56, bridge=xenbr0, type=ioemu`; an empty one is a card with
  * everything left to the agent.
  * @param newMac gives an address where none is named
+ * @param defaultBridge for a card that names none; undefined puts such a card on the user-mode network
  * @returns the reason, as the rest of a sentence, when it cannot be read
  */
 export function parseNetworkInterface(
   item: string,
   kind: 'para' | 'hvm',
   newMac: () => string,
+  defaultBridge?: string,
 ): NetworkInterface | string {
-  const options = new Map<string, string>();
-  for (const part of item.split(',').map(text => text.trim())) {
-    if (part === '') continue;
-    const [, key, value] = /^([a-z]+)\s*=\s*(.*)$/.exec(part) ?? [];
-    if (key === undefined || value === undefined)
-      return `${quote(part)} in ${quote(item)} is not of the form key=value`;
-    if (!['mac', 'bridge', 'type', 'model', ...WITHOUT_EFFECT].includes(key))
-      return `${quote(key)} in ${quote(item)} is no key of a vif`;
-    options.set(key, value);
-  }
+  const options = readInterfaceOptions(item);
+  if (typeof options === 'string') return options;
+  const said = (key: NetworkInterfaceKey, why: string): string =>
+    `${quote(options.get(key) ?? '')} in ${quote(item)} ${why}`;
   const mac = options.get('mac')?.toLowerCase() ?? newMac();
-  if (!MAC.test(mac)) return `${quote(mac)} in ${quote(item)} is no MAC address such as 00:16:3e:12:34:56`;
+  if (!MAC.test(mac)) return said('mac', 'is no MAC address such as 00:16:3e:12:34:56');
   // The lowest bit of the first byte marks a group of cards, which no card can be (IEEE 802).
-  if ((Number.parseInt(mac.slice(0, 2), 16) & 1) === 1)
-    return `${quote(mac)} in ${quote(item)} is the address of a group, not of a card`;
-  const bridge = options.get('bridge');
-  if (bridge !== undefined && !BRIDGE.test(bridge)) return `${quote(bridge)} in ${quote(item)} is no name of a bridge`;
+  if ((Number.parseInt(mac.slice(0, 2), 16) & 1) === 1) return said('mac', 'is the address of a group, not of a card');
+  const bridge = options.get('bridge') ?? defaultBridge;
+  if (bridge !== undefined && !HOST_NAME.test(bridge)) return said('bridge', 'is no name of a bridge');
   const type = options.get('type') ?? (kind === 'hvm' ? 'ioemu' : 'netfront');
-  if (!['ioemu', 'netfront', 'vif'].includes(type))
-    return `${quote(type)} in ${quote(item)} is no type; netfront and ioemu are`;
+  if (!['ioemu', 'netfront', 'vif'].includes(type)) return said('type', 'is no type; netfront and ioemu are');
   const wanted = options.get('model');
   const model = wanted === undefined ? undefined : MODELS.get(wanted);
   if (wanted !== undefined && model === undefined)
-    return `${quote(wanted)} in ${quote(item)} is no model; ${[...MODELS.keys()].join(', ')} are`;
-  return { mac, bridge, kind: type === 'ioemu' && kind === 'hvm' ? 'emulated' : 'paravirtual', model };
+    return said('model', `is no model; ${[...MODELS.keys()].join(', ')} are`);
+  const hostName = options.get('vifname');
+  if (hostName !== undefined && (!HOST_NAME.test(hostName) || /^(?:lo|\.\.?)$/.test(hostName)))
+    return said('vifname', 'is no name of a network interface; up to 15 letters, digits and _ . - are');
+  const rate = options.get('rate');
+  const rateLimit = rate === undefined ? undefined : parseRate(rate);
+  if (rate !== undefined && rateLimit === undefined) return said('rate', 'is no rate such as 10Mb/s or 500KB/s');
+  const backend = options.get('backend') ?? '0';
+  if (!['0', 'Domain-0'].includes(backend))
+    return said('backend', 'is not offered; remove it, this server is the backend');
+  return {
+    mac,
+    bridge,
+    kind: type === 'ioemu' && kind === 'hvm' ? 'emulated' : 'paravirtual',
+    model,
+    hostName,
+    rateLimit,
+  };
+}
+
+/** @returns the item with that address in it, the rest as it was */
+export function withMac(item: string, mac: string): string {
+  return item.trim() === '' ? `mac=${mac}` : `mac=${mac}, ${item.trim()}`;
+}
+
+/**
+ * A rate such as `10Mb/s`, `250KB/s` or `1MB/s@20ms` (xl-network-configuration(5)); how often credit is given back is the
+ * host's business.
+ * @returns bits per second
+ */
+function parseRate(text: string): number | undefined {
+  const [, amount, unit = '', size] = /^(\d{1,9})([KMG]?)([bB])\/s(?:@\d+(?:ms|us|s)?)?$/.exec(text) ?? [];
+  const bits = Number(amount) * (BITS_OF_UNIT[unit] ?? 1) * (size === 'B' ? 8 : 1);
+  return bits > 0 ? bits : undefined;
 }

@@ -1,6 +1,8 @@
+import { rmSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type DomainEvent, type Driver, type StartPlan } from '../../src/drivers/driver.ts';
-import type { EndPolicy } from '../../src/model/guest-config.ts';
+import { AgentError } from '../../src/errors.ts';
+import { type DomainEvent, type Driver, type Holdings, type StartPlan } from '../../src/drivers/driver.ts';
+import type { Disk, EndPolicy, GuestConfig, NetworkInterface } from '../../src/model/guest-config.ts';
 import { type GuestPath, parseGuestPath } from '../../src/model/guest-path.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { waitUntil } from '../support/wait.ts';
@@ -9,7 +11,9 @@ import { waitUntil } from '../support/wait.ts';
 export interface DriverHarness {
   /** A driver for the same machine: a second one finds what the first one started. */
   makeDriver(): Driver;
-  plan(path: GuestPath, ends: EndPolicy): StartPlan;
+  plan(path: GuestPath, ends: EndPolicy, changes?: Partial<GuestConfig>): StartPlan;
+  /** A new empty image on this machine. */
+  makeImage(name: string): string;
   /** Waits until the system inside answers its power button. */
   untilUp(path: GuestPath): Promise<void>;
   /** The system inside powers off, or crashes, of its own accord. */
@@ -21,7 +25,7 @@ export interface DriverHarness {
 
 const path = parseGuestPath('/OVS/running_pool/contract');
 const other = parseGuestPath('/OVS/running_pool/other');
-const usual: EndPolicy = { poweroff: 'destroy', reboot: 'restart', crash: 'restart' };
+const usual: EndPolicy = { poweroff: 'destroy', reboot: 'restart', crash: 'restart', dumpsCore: false };
 const context = { log: silentLog };
 
 /** What every driver does, whatever its hypervisor is. */
@@ -178,6 +182,117 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
       expect(await stateOf(other)).toBe('running');
       await driver.destroy(path, context);
       await untilEnded();
+    });
+
+    describe('changes a domain that runs:', () => {
+      const disk = (target: string, source: string | undefined, changes: Partial<Disk> = {}): Disk => ({
+        source,
+        sourceKind: 'file',
+        format: 'raw',
+        target,
+        isCdrom: false,
+        mode: 'w',
+        ...changes,
+      });
+      const card: NetworkInterface = {
+        mac: '00:16:3e:00:00:0a',
+        bridge: undefined,
+        kind: 'paravirtual',
+        model: undefined,
+        hostName: undefined,
+        rateLimit: undefined,
+      };
+      const holdings = (): Holdings | undefined => driver.holdings().find(held => held.path === path);
+
+      async function startWith(changes: Partial<GuestConfig>): Promise<void> {
+        await driver.start(harness.plan(path, usual, changes), context);
+        await harness.untilUp(path);
+      }
+
+      it('a disk comes and goes', async () => {
+        const [system, data] = [harness.makeImage('system'), harness.makeImage('data')];
+        await startWith({ disks: [disk('xvda', system)] });
+        await driver.attachDisk(path, disk('xvdb', data), context);
+        expect(holdings()?.disks).toEqual([
+          { target: 'xvda', source: system, mode: 'w' },
+          { target: 'xvdb', source: data, mode: 'w' },
+        ]);
+        await expect(driver.attachDisk(path, disk('xvdb', data), context)).rejects.toBeInstanceOf(AgentError);
+        await driver.detachDisk(path, 'xvdb', context);
+        expect(holdings()?.disks).toEqual([{ target: 'xvda', source: system, mode: 'w' }]);
+        await expect(driver.detachDisk(path, 'xvdz', context)).rejects.toBeInstanceOf(AgentError);
+      });
+
+      it('a medium is changed and ejected; a drive that is not there is refused', async () => {
+        const [first, second] = [harness.makeImage('first'), harness.makeImage('second')];
+        const drive = (source: string | undefined, target = 'xvdc'): Disk =>
+          disk(target, source, { isCdrom: true, mode: 'r' });
+        await startWith({ disks: [drive(first)] });
+        await driver.changeMedium(path, drive(second), context);
+        expect(holdings()?.disks).toEqual([{ target: 'xvdc', source: second, mode: 'r' }]);
+        await driver.changeMedium(path, drive(undefined), context);
+        expect(holdings()?.disks).toEqual([]);
+        await driver.changeMedium(path, drive(first), context);
+        expect(holdings()?.disks).toHaveLength(1);
+        await expect(driver.changeMedium(path, drive(second, 'xvdd'), context)).rejects.toMatchObject({
+          code: 'NOT_SUPPORTED',
+        });
+      });
+
+      it('a network card comes and goes', async () => {
+        await startWith({});
+        await driver.attachNetworkInterface(path, card, context);
+        expect(holdings()?.macs).toEqual([card.mac]);
+        await expect(driver.attachNetworkInterface(path, card, context)).rejects.toBeInstanceOf(AgentError);
+        await driver.detachNetworkInterface(path, card.mac, context);
+        expect(holdings()?.macs).toEqual([]);
+      });
+
+      it('memory and processors grow up to what was set aside for it, and no further', async () => {
+        await startWith({ memoryMib: 96, maxMemoryMib: 352, vcpus: 1, maxVcpus: 2 });
+        await driver.setMemory(path, 224, context);
+        await driver.setMemory(path, 160, context);
+        await driver.setVcpus(path, 2, context);
+        await expect(driver.setMemory(path, 1024, context)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
+        await expect(driver.setVcpus(path, 3, context)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
+      });
+
+      it('the password of a display that asks for one is changed; one that asks for none is refused', async () => {
+        const display = { listen: '127.0.0.1', number: undefined, password: 'first' };
+        await driver.start(harness.plan(path, usual, { display }), context);
+        await driver.setVncPassword(path, 'second', context);
+        await driver.setVncPassword(path, '', context);
+        await driver.start(harness.plan(other, usual, { display: { ...display, password: undefined } }), context);
+        await expect(driver.setVncPassword(other, 'x', context)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
+      });
+
+      it('its memory is written to a file', async () => {
+        await driver.start(harness.plan(path, usual), context);
+        const file = harness.makeImage('core');
+        rmSync(file);
+        await driver.dumpCore(path, file, context);
+        expect(statSync(file).size).toBeGreaterThan(0);
+      });
+
+      it('what it holds on to is known to a later driver, and forgotten when it ends', async () => {
+        const system = harness.makeImage('system');
+        await driver.start(
+          harness.plan(path, usual, { disks: [disk('xvda', system)], networkInterfaces: [card] }),
+          context,
+        );
+        await driver.close();
+        driver = await ready();
+        expect(driver.holdings()).toEqual([
+          {
+            path,
+            uuid: '6b1f5b1e-3c5d-4f5c-9d0a-2f3b7f1c0a11',
+            macs: [card.mac],
+            disks: [{ target: 'xvda', source: system, mode: 'w' }],
+          },
+        ]);
+        await driver.destroy(path, context);
+        expect(driver.holdings()).toEqual([]);
+      });
     });
 
     it.each(['requestShutdown', 'requestReboot', 'reset', 'pause', 'unpause'] as const)(

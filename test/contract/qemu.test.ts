@@ -9,6 +9,7 @@ import { QemuDriver } from '../../src/drivers/qemu/qemu-driver.ts';
 import { RunDirectory } from '../../src/drivers/qemu/run-directory.ts';
 import { requireDemoGuest } from '../support/demo-guest.ts';
 import { demoConfig } from '../support/guest-config.ts';
+import { makeImage } from '../support/image.ts';
 import { SerialLine } from '../support/serial-line.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { makeTemporaryDirectory } from '../support/temporary.ts';
@@ -46,7 +47,11 @@ driverContract('QEMU', (): DriverHarness => {
         clock: systemClock,
         log: silentLog,
       }),
-    plan: (path, ends) => ({ path, config: demoConfig('guest', { ends }) }),
+    plan: (path, ends, changes) => ({
+      path,
+      config: demoConfig('guest', { ends, ...changes }, 'memhp_default_state=online'),
+    }),
+    makeImage: name => makeImage(join(root, name)),
     async untilUp(path) {
       const line = await consoleOf(path);
       await line.expect(/DEMO-GUEST-UP/);

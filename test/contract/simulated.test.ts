@@ -1,16 +1,22 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { SimulatedDriver, SimulatedMachine } from '../../src/drivers/simulated/simulated-driver.ts';
 import { demoConfig } from '../support/guest-config.ts';
+import { makeImage } from '../support/image.ts';
+import { makeTemporaryDirectory } from '../support/temporary.ts';
 import { type DriverHarness, driverContract } from './driver-contract.ts';
 
 driverContract('simulated', (): DriverHarness => {
+  const root = makeTemporaryDirectory();
   const machine = new SimulatedMachine();
   const done = (): Promise<void> => Promise.resolve();
   return {
     makeDriver: () => new SimulatedDriver(machine),
-    plan: (path, ends) => ({ path, config: demoConfig('guest', { ends }) }),
+    plan: (path, ends, changes) => ({ path, config: demoConfig('guest', { ends, ...changes }) }),
+    makeImage: name => makeImage(join(root, name)),
     untilUp: done,
     powerOffInside: path => done().then(() => machine.powerOff(path)),
     crashInside: path => done().then(() => machine.crash(path)),
-    dispose: done,
+    dispose: () => done().then(() => rmSync(root, { recursive: true })),
   };
 });

@@ -2,6 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { qemuArguments } from '../../src/drivers/qemu/arguments.ts';
+import { whyNotOnQemu } from '../../src/drivers/qemu/refusals.ts';
+import { messageOf } from '../../src/errors.ts';
+import type { GuestConfig } from '../../src/model/guest-config.ts';
 import { parseGuestPath } from '../../src/model/guest-path.ts';
 import { readGuestConfig } from '../../src/vmcfg/guest-config.ts';
 import { expectGolden } from '../support/golden.ts';
@@ -14,39 +17,74 @@ const files = {
   monitor: '/run/g/qmp',
   serial: '/run/g/serial',
   processId: '/run/g/pid',
-  interfacePrefix: 'vm0123456789',
+  interfacePrefix: 'vm012345',
 };
-const names = readdirSync(join(import.meta.dirname, 'files/qemu'))
-  .filter(name => name.endsWith('.cfg'))
-  .map(name => name.slice(0, -'.cfg'.length));
+/** A moment in the summer of a server two hours ahead of UTC. */
+const moment = { now: new Date('2026-07-01T12:00:00Z'), localOffsetSeconds: 7200 };
+const card = {
+  mac: '00:16:3e:00:00:01',
+  bridge: undefined,
+  kind: 'paravirtual',
+  model: undefined,
+  hostName: undefined,
+  rateLimit: undefined,
+} as const;
+const namesIn = (directory: string): string[] =>
+  readdirSync(join(import.meta.dirname, 'files', directory))
+    .filter(name => name.endsWith('.cfg'))
+    .map(name => name.slice(0, -'.cfg'.length));
+const names = namesIn('qemu');
 
 /** One option a line, with its value. */
 function lines(args: readonly string[]): string {
   return `${args.join('\n').replace(/\n(?!-)/g, ' ')}\n`;
 }
 
+function read(name: string): GuestConfig {
+  return readGuestConfig(
+    readFileSync(join(import.meta.dirname, `files/${name.startsWith('refused-') ? 'refused' : 'qemu'}/${name}.cfg`)),
+    parseGuestPath(`/OVS/running_pool/${name}`),
+    facts64,
+  );
+}
+
+/** Why the agent does not start such a guest. */
+function refusalOf(name: string): string {
+  try {
+    return whyNotOnQemu(read(name)) ?? 'it is not refused';
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+describe('What cannot be honoured is refused with a sentence:', () => {
+  it.each(namesIn('refused'))('%s.cfg', name => {
+    const sentence = refusalOf(name);
+    expect(sentence).not.toBe('it is not refused');
+    expectGolden(`test/golden/files/refused/${name}.error`, `${sentence}\n`);
+  });
+});
+
 describe("QEMU's command line for", () => {
   it.each(names)('%s.cfg', name => {
-    const guest = readGuestConfig(
-      readFileSync(join(import.meta.dirname, `files/qemu/${name}.cfg`)),
-      parseGuestPath(`/OVS/running_pool/${name}`),
-      facts64,
-    );
-    expectGolden(`${folder}/${name}.args`, lines(qemuArguments(guest, host, files)));
+    const guest = read(name);
+    expect(whyNotOnQemu(guest)).toBeUndefined();
+    expectGolden(`${folder}/${name}.args`, lines(qemuArguments(guest, host, files, moment)));
   });
 
   it('a guest on KVM, with its processor, on an open network', () => {
     const args = lines(
       qemuArguments(
         demoConfig('kvm', {
-          networkInterfaces: [{ mac: '00:16:3e:00:00:01', bridge: undefined, kind: 'paravirtual', model: undefined }],
+          networkInterfaces: [card],
         }),
         { ...host, accelerator: 'kvm', userNetwork: 'open' },
         files,
+        moment,
       ),
     );
     expect(args).toContain('\n-accel kvm\n-cpu host\n');
-    expect(args).toContain('\n-netdev user,id=net0,restrict=off\n');
+    expect(args).toContain('\n-netdev user,id=net-00163e000001,restrict=off\n');
   });
 
   it('a name or a file with a comma cannot make options of its own', () => {
@@ -65,9 +103,10 @@ describe("QEMU's command line for", () => {
       }),
       host,
       files,
+      moment,
     );
     expect(args).toContain(
-      'driver=raw,node-name=disk0,read-only=off,discard=unmap,file.driver=file,file.filename=/OVS/x,,readonly=on,,y.img',
+      'driver=raw,node-name=image-xvda,read-only=off,discard=unmap,file.driver=file,file.filename=/OVS/x,,readonly=on,,y.img',
     );
   });
 
@@ -76,6 +115,7 @@ describe("QEMU's command line for", () => {
       demoConfig('a', { display: { listen: '127.0.0.1', number: undefined, password: 'geheim' } }),
       host,
       files,
+      moment,
     );
     expect(args.join(' ')).not.toContain('geheim');
     expect(args).toContain('127.0.0.1:0,to=99,password=on');

@@ -1,4 +1,7 @@
-import type { Disk, GuestConfig, NetworkInterface } from '../../model/guest-config.ts';
+import type { GuestClock, GuestConfig } from '../../model/guest-config.ts';
+import { diskControllersOf, diskDeviceOf, imageOf, translateCommandLine } from './disks.ts';
+import { networkCardOf, networkOf, tapInterfaceName } from './network-cards.ts';
+import { deviceOption, option } from './properties.ts';
 
 /** What of this server shapes a command line. */
 export interface QemuHost {
@@ -9,44 +12,63 @@ export interface QemuHost {
   readonly vncPorts: { readonly first: number; readonly last: number };
 }
 
+/** The moment at which a guest starts, which a clock with an offset depends on. */
+export interface StartMoment {
+  readonly now: Date;
+  /** Seconds by which local time is ahead of UTC. */
+  readonly localOffsetSeconds: number;
+}
+
 /** Where a guest's sockets and the file with its process id lie on this server. */
 export interface QemuFiles {
   readonly monitor: string;
+  /** The console; further serial ports have its name with a number behind it. */
   readonly serial: string;
   readonly processId: string;
-  /** Prefix of the names of its tap interfaces; 13 characters at most. */
+  /** Prefix of the names of its tap interfaces; 8 characters at most. */
   readonly interfacePrefix: string;
 }
 
 /** TCP port of VNC display 0 (RFC 6143 leaves it to custom; all viewers agree). */
 export const FIRST_VNC_PORT = 5900;
+/** How often memory can be added to a running guest. */
+const MEMORY_SLOTS = 32;
 
 /**
  * The command line of QEMU for a guest, without the program: a pure function, one option and its value after the other.
  * Formats of images are always given and never probed; nothing comes from QEMU's own configuration files.
  * Source of the options: qemu-system(1) of QEMU 7.2.
  */
-export function qemuArguments(guest: GuestConfig, host: QemuHost, files: QemuFiles): string[] {
+export function qemuArguments(guest: GuestConfig, host: QemuHost, files: QemuFiles, moment: StartMoment): string[] {
+  const isGrowing = guest.maxMemoryMib > guest.memoryMib;
   return [
-    ...option('-name', '', { guest: guest.name, 'debug-threads': 'on' }),
+    ...option('-name', '', { guest: guest.name, 'debug-threads': true }),
     '-no-user-config',
     '-nodefaults',
-    ...option('-machine', 'pc', { acpi: guest.acpi ? 'on' : 'off', 'dump-guest-core': 'off' }),
-    ...option('-accel', host.accelerator),
-    ...option('-cpu', host.accelerator === 'kvm' ? 'host' : 'max'),
-    ...option('-m', '', { size: `${guest.memoryMib}M` }),
-    ...option('-smp', '', { cpus: guest.vcpus }),
+    ...machineArguments(guest, host),
+    ...option('-m', '', {
+      size: `${guest.memoryMib}M`,
+      ...(isGrowing ? { slots: MEMORY_SLOTS, maxmem: `${guest.maxMemoryMib}M` } : {}),
+    }),
+    ...option('-smp', '', {
+      cpus: guest.vcpus,
+      ...(guest.maxVcpus > guest.vcpus ? { maxcpus: guest.maxVcpus } : {}),
+    }),
     ...option('-uuid', guest.uuid),
-    ...option('-rtc', '', { base: guest.localTime ? 'localtime' : 'utc' }),
+    ...clockArguments(guest, moment),
     ...bootArguments(guest),
     ...monitorArguments(files),
     ...endArguments(guest),
-    ...(guest.serial ? serialArguments(files) : []),
+    ...serialArguments(guest, files),
     ...displayArguments(guest, host),
+    ...usbArguments(guest),
     ...diskArguments(guest),
     ...networkArguments(guest, host, files),
+    ...guest.pciDevices.flatMap(address => deviceOption({ driver: 'vfio-pci', host: address })),
+    // By which a running guest gives memory back.
+    ...deviceOption({ driver: 'virtio-balloon-pci', id: 'balloon' }),
     // Guests have little entropy of their own, and none at all under emulation.
-    ...option('-device', 'virtio-rng-pci'),
+    ...deviceOption({ driver: 'virtio-rng-pci' }),
     ...option('-sandbox', 'on', {
       obsolete: 'deny',
       elevateprivileges: 'deny',
@@ -56,17 +78,52 @@ export function qemuArguments(guest: GuestConfig, host: QemuHost, files: QemuFil
   ];
 }
 
+function machineArguments({ machine }: GuestConfig, { accelerator }: QemuHost): string[] {
+  return [
+    ...option('-machine', 'pc', {
+      acpi: machine.acpi,
+      'dump-guest-core': false,
+      ...(machine.hpet ? {} : { hpet: false }),
+    }),
+    ...option('-accel', accelerator),
+    ...option('-cpu', accelerator === 'kvm' ? 'host' : 'max', {
+      ...(machine.apic ? {} : { apic: false }),
+      // Xen takes the 64-bit mode away as well, for it cannot be without PAE.
+      ...(machine.pae ? {} : { pae: false, lm: false }),
+      ...(machine.viridian && accelerator === 'kvm'
+        ? { 'hv-relaxed': true, 'hv-vapic': true, 'hv-spinlocks': '0x1fff', 'hv-time': true }
+        : {}),
+    }),
+  ];
+}
+
+function clockArguments({ clock, machine }: GuestConfig, moment: StartMoment): string[] {
+  return option('-rtc', '', {
+    base: clockBase(clock, moment),
+    // Timer modes of Xen (xl.cfg(5)): 0 delivers ticks that were missed, the others drop them.
+    ...(machine.timerMode === undefined ? {} : { driftfix: machine.timerMode === 0 ? 'slew' : 'none' }),
+  });
+}
+
+function clockBase({ localTime, offsetSeconds }: GuestClock, { localOffsetSeconds, now }: StartMoment): string {
+  if (offsetSeconds === 0) return localTime ? 'localtime' : 'utc';
+  const ahead = offsetSeconds + (localTime ? localOffsetSeconds : 0);
+  return new Date(now.getTime() + ahead * 1000).toISOString().slice(0, '2026-01-01T00:00:00'.length);
+}
+
 function bootArguments(guest: GuestConfig): string[] {
   switch (guest.boot.from) {
-    case 'kernel':
+    case 'kernel': {
+      const commandLine = translateCommandLine(guest.boot.commandLine, guest.disks);
       return [
         '-kernel',
         guest.boot.kernel,
         ...(guest.boot.ramdisk === undefined ? [] : ['-initrd', guest.boot.ramdisk]),
-        ...(guest.boot.commandLine === '' ? [] : ['-append', guest.boot.commandLine]),
+        ...(commandLine === '' ? [] : ['-append', commandLine]),
       ];
+    }
     case 'firmware':
-      return option('-boot', '', { order: guest.boot.order, strict: 'on' });
+      return option('-boot', '', { order: guest.boot.order, strict: true });
     case 'bootloader':
       return [];
   }
@@ -74,132 +131,81 @@ function bootArguments(guest: GuestConfig): string[] {
 
 function monitorArguments(files: QemuFiles): string[] {
   return [
-    ...option('-chardev', 'socket', { id: 'monitor', path: files.monitor, server: 'on', wait: 'off' }),
+    ...socketArguments('monitor', files.monitor),
     ...option('-mon', '', { chardev: 'monitor', mode: 'control' }),
     ...option('-pidfile', files.processId),
   ];
 }
 
+function socketArguments(id: string, path: string): string[] {
+  return option('-chardev', 'socket', { id, path, server: true, wait: false });
+}
+
 /** A crash always leaves the guest in place: what then happens to it is the agent's to do, be it minutes later. */
-function endArguments(guest: GuestConfig): string[] {
+function endArguments({ ends }: GuestConfig): string[] {
   return [
     ...option('-action', '', {
-      reboot: guest.ends.reboot === 'restart' ? 'reset' : 'shutdown',
-      shutdown: guest.ends.poweroff === 'destroy' ? 'poweroff' : 'pause',
+      reboot: ends.reboot === 'restart' ? 'reset' : 'shutdown',
+      shutdown: ends.poweroff === 'destroy' ? 'poweroff' : 'pause',
       panic: 'pause',
     }),
-    ...option('-device', 'pvpanic'),
+    ...deviceOption({ driver: 'pvpanic' }),
   ];
 }
 
-function serialArguments(files: QemuFiles): string[] {
-  return [
-    ...option('-chardev', 'socket', { id: 'serial0', path: files.serial, server: 'on', wait: 'off' }),
-    ...option('-device', 'isa-serial', { chardev: 'serial0' }),
-  ];
+function serialArguments(guest: GuestConfig, files: QemuFiles): string[] {
+  const console = guest.serialPorts.indexOf('console');
+  return guest.serialPorts.flatMap((port, index) => {
+    const id = `serial${index}`;
+    const place = index === console ? files.serial : `${files.serial}${index}`;
+    return [
+      ...(port === 'console' ? socketArguments(id, place) : option('-chardev', 'null', { id })),
+      ...deviceOption({ driver: 'isa-serial', chardev: id }),
+    ];
+  });
 }
 
-function displayArguments(guest: GuestConfig, host: QemuHost): string[] {
-  const { display } = guest;
-  if (!display) return ['-display', 'none'];
+function displayArguments({ display, keymap, video }: GuestConfig, host: QemuHost): string[] {
+  const card = video && {
+    driver: video.card === 'standard' ? 'VGA' : 'cirrus-vga',
+    ...(video.memoryMib === undefined ? {} : { vgamem_mb: video.memoryMib }),
+  };
+  const cardArguments = card ? deviceOption(card) : [];
+  if (!display) return [...cardArguments, '-display', 'none'];
   const address = display.listen.includes(':') ? `[${display.listen}]` : display.listen;
   const first = display.number ?? host.vncPorts.first - FIRST_VNC_PORT;
   return [
-    ...option('-device', 'VGA'),
+    ...cardArguments,
     ...option('-vnc', `${address}:${first}`, {
       // QEMU itself goes up from the first display until one is free, so that no port is taken between look and use.
       ...(display.number === undefined ? { to: host.vncPorts.last - FIRST_VNC_PORT } : {}),
-      ...(display.password === undefined ? {} : { password: 'on' }),
+      ...(display.password === undefined ? {} : { password: true }),
     }),
-    ...(guest.keymap === undefined ? [] : ['-k', guest.keymap]),
-    ...(guest.pointer === undefined
-      ? []
-      : [...option('-device', 'piix3-usb-uhci'), ...option('-device', `usb-${guest.pointer}`)]),
+    ...(keymap === undefined ? [] : ['-k', keymap]),
+  ];
+}
+
+function usbArguments({ pointer, usb }: GuestConfig): string[] {
+  if (!usb && pointer === undefined) return [];
+  return [
+    ...deviceOption({ driver: 'piix3-usb-uhci', id: 'usb' }),
+    ...(pointer === undefined ? [] : deviceOption({ driver: `usb-${pointer}`, bus: 'usb.0' })),
   ];
 }
 
 function diskArguments(guest: GuestConfig): string[] {
-  const scsi = guest.disks.some(disk => busOf(disk, guest) === 'scsi')
-    ? option('-device', 'lsi53c895a', { id: 'scsi' })
-    : [];
-  return [...scsi, ...guest.disks.flatMap((disk, index) => oneDisk(disk, `disk${index}`, guest))];
-}
-
-function oneDisk(disk: Disk, id: string, guest: GuestConfig): string[] {
-  const readOnly = disk.isCdrom || disk.mode === 'r';
-  const medium =
-    disk.source === undefined
-      ? []
-      : option('-blockdev', '', {
-          driver: disk.format,
-          'node-name': id,
-          'read-only': readOnly ? 'on' : 'off',
-          discard: 'unmap',
-          'file.driver': disk.sourceKind === 'device' ? 'host_device' : 'file',
-          'file.filename': disk.source,
-        });
-  const drive = {
-    ...(disk.source === undefined ? {} : { drive: id }),
-    ...(disk.mode === 'w!' && !disk.isCdrom ? { 'share-rw': 'on' } : {}),
-  };
-  switch (busOf(disk, guest)) {
-    case 'virtio':
-      return [...medium, ...option('-device', 'virtio-blk-pci', { id: disk.target, ...drive })];
-    case 'scsi':
-      return [...medium, ...option('-device', 'scsi-hd', { id: disk.target, bus: 'scsi.0', ...drive })];
-    case 'ide': {
-      const place = disk.target.charCodeAt(2) - 'a'.charCodeAt(0);
-      const position = { bus: `ide.${place >> 1}`, unit: place & 1 };
-      return [
-        ...medium,
-        ...option('-device', disk.isCdrom ? 'ide-cd' : 'ide-hd', { id: disk.target, ...position, ...drive }),
-      ];
-    }
-  }
-}
-
-/** Guests of the paravirtual kind know virtio; others get what firmware and any system know, as on Xen (xl-disk-configuration(5)). */
-function busOf(disk: Disk, guest: GuestConfig): 'virtio' | 'ide' | 'scsi' {
-  if (guest.kind === 'para') return 'virtio';
-  if (disk.target.startsWith('hd')) return 'ide';
-  return disk.target.startsWith('sd') ? 'scsi' : 'virtio';
+  return [
+    ...diskControllersOf(guest).flatMap(deviceOption),
+    ...guest.disks.flatMap(disk => [
+      ...(disk.source === undefined ? [] : option('-blockdev', '', imageOf(disk, disk.source))),
+      ...deviceOption(diskDeviceOf(disk, guest.kind)),
+    ]),
+  ];
 }
 
 function networkArguments(guest: GuestConfig, host: QemuHost, files: QemuFiles): string[] {
-  return guest.networkInterfaces.flatMap((card, index) => [
-    ...(card.bridge === undefined
-      ? option('-netdev', 'user', { id: `net${index}`, restrict: host.userNetwork === 'restricted' ? 'on' : 'off' })
-      : option('-netdev', 'tap', {
-          id: `net${index}`,
-          ifname: tapInterfaceName(files.interfacePrefix, index),
-          script: 'no',
-          downscript: 'no',
-        })),
-    ...option('-device', cardModel(card), {
-      netdev: `net${index}`,
-      mac: card.mac,
-      // The boot code of a card is of use only where firmware boots the guest.
-      ...(guest.kind === 'para' ? { romfile: '' } : {}),
-    }),
-  ]);
-}
-
-/** The tap interface of a guest's network card: it lives and dies with its QEMU. */
-export function tapInterfaceName(prefix: string, index: number): string {
-  return `${prefix}.${index}`;
-}
-
-function cardModel(card: NetworkInterface): string {
-  return card.kind === 'paravirtual' ? 'virtio-net-pci' : (card.model ?? 'rtl8139');
-}
-
-/** An option with its value; a comma inside a value is doubled, as QEMU's option syntax asks. */
-function option(name: string, first: string, values: Readonly<Record<string, string | number>> = {}): [string, string] {
-  const parts = first === '' ? [] : [escapeCommas(first)];
-  for (const [key, value] of Object.entries(values)) parts.push(`${key}=${escapeCommas(String(value))}`);
-  return [name, parts.join(',')];
-}
-
-function escapeCommas(value: string): string {
-  return value.replaceAll(',', ',,');
+  return guest.networkInterfaces.flatMap(card => {
+    const { type, ...network } = networkOf(card, tapInterfaceName(card, files.interfacePrefix), host.userNetwork);
+    return [...option('-netdev', type, network), ...deviceOption(networkCardOf(card, guest.kind))];
+  });
 }

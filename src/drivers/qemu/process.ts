@@ -14,12 +14,19 @@ export interface QemuProcess {
  * Starts QEMU so that it outlives the agent: in a session of its own, in a systemd scope of its own where systemd runs,
  * with no descriptor of ours but the log file.
  * @param unitName name of the scope, without its suffix
+ * @param processors numbers of the host processors it may run on; none stands for all
  * @throws AgentError HYPERVISOR when the program cannot be run
  */
-export function spawnQemu(program: string, args: readonly string[], logFile: string, unitName: string): QemuProcess {
+export function spawnQemu(
+  program: string,
+  args: readonly string[],
+  logFile: string,
+  unitName: string,
+  processors: readonly number[] = [],
+): QemuProcess {
   const log = openSync(logFile, 'a', 0o600);
   try {
-    const [command, ...rest] = [...scopeCommand(unitName), program, ...args];
+    const [command, ...rest] = [...scopeCommand(unitName), ...affinityCommand(processors), program, ...args];
     const child = spawn(command!, rest, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
     if (child.pid === undefined) {
       child.on('error', () => undefined);
@@ -36,6 +43,11 @@ export function spawnQemu(program: string, args: readonly string[], logFile: str
 function scopeCommand(unitName: string): string[] {
   if (!existsSync('/run/systemd/system')) return [];
   return ['systemd-run', '--scope', '--quiet', '--collect', `--unit=${unitName}`, '--slice=ovs-guests.slice', '--'];
+}
+
+/** taskset(1) replaces itself by the command as well. */
+function affinityCommand(processors: readonly number[]): string[] {
+  return processors.length === 0 ? [] : ['taskset', '-c', processors.join(',')];
 }
 
 const POLL_MS = 10;

@@ -1,17 +1,20 @@
 import { AgentError } from '../../errors.ts';
+import { removeTaps } from '../../host/bridges.ts';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import { killProcess } from '../../host/processes.ts';
-import type { EndPolicy } from '../../model/guest-config.ts';
+import { removeProcessorGroup } from '../../host/processor-groups.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
 import type { DomainState } from '../../model/guest-state.ts';
-import type { Domain } from '../driver.ts';
+import type { Domain, Holdings } from '../driver.ts';
 import { isQemuOf, type QemuProcess } from './process.ts';
 import { QmpConnection, type QmpEvent } from './qmp-connection.ts';
 import type { RunDirectory, RunNote } from './run-directory.ts';
 
 /** Time for one answer of a QEMU that lives. */
 const ANSWER_MS = 5_000;
+/** Time to write a guest's whole memory. */
+const DUMP_MS = 3_600_000;
 /** Time for a QEMU to end after it was told to, before it is killed. */
 const QUIT_MS = 3_000;
 
@@ -31,7 +34,6 @@ const STATE_OF_RUN_STATE: Readonly<Record<string, DomainState>> = {
 /** One QEMU of this server: its process, its monitor, and what was written down when it was started. */
 export class QemuDomain {
   readonly path: GuestPath;
-  readonly ends: EndPolicy;
   readonly place: RunDirectory;
   readonly process: QemuProcess;
   vncPort: number | undefined;
@@ -39,6 +41,9 @@ export class QemuDomain {
   readonly #log: Log;
   readonly #onEvent: (event: QmpEvent) => void;
   readonly #onEnd: (reason: string) => void;
+  #ending: Promise<void> | undefined;
+  readonly #watchers = new Set<(event: QmpEvent) => void>();
+  #note: RunNote;
   #monitor: QmpConnection | undefined;
   #connecting: Promise<QmpConnection> | undefined;
   #endReason = 'its process ended unexpectedly';
@@ -54,7 +59,7 @@ export class QemuDomain {
     readonly onEnd: (reason: string) => void;
   }) {
     this.path = parts.note.path;
-    this.ends = parts.note.ends;
+    this.#note = parts.note;
     this.place = parts.place;
     this.process = parts.process;
     this.#clock = parts.clock;
@@ -67,6 +72,17 @@ export class QemuDomain {
     return this.#ended;
   }
 
+  /** What was written down of the guest, with what it got and lost since. */
+  get note(): RunNote {
+    return this.#note;
+  }
+
+  /** Writes down what it holds on to now. */
+  hold(holdings: Partial<Holdings>, taps = this.#note.taps): void {
+    this.#note = { ...this.#note, taps, holdings: { ...this.#note.holdings, ...holdings } };
+    this.place.write(this.#note);
+  }
+
   /**
    * Sends one command, over a new connection where the earlier one was lost.
    * @param timeoutMs time for the answer; a QEMU that is just starting needs more than one that runs
@@ -75,6 +91,32 @@ export class QemuDomain {
   async execute(command: string, args?: Readonly<Record<string, unknown>>, timeoutMs = ANSWER_MS): Promise<unknown> {
     const monitor = this.#monitor?.isOpen ? this.#monitor : await this.#connect(timeoutMs);
     return monitor.execute(command, args, timeoutMs);
+  }
+
+  /**
+   * Does something and waits for an event that follows from it.
+   * @returns undefined when it does not come in time
+   */
+  async eventAfter(
+    isIt: (event: QmpEvent) => boolean,
+    timeoutMs: number,
+    act: () => Promise<unknown>,
+  ): Promise<QmpEvent | undefined> {
+    const stop = new AbortController();
+    let found: QmpEvent | undefined;
+    const watcher = (event: QmpEvent): void => {
+      if (!isIt(event)) return;
+      found = event;
+      stop.abort();
+    };
+    this.#watchers.add(watcher);
+    try {
+      await act();
+      await this.#clock.sleep(timeoutMs, stop.signal).catch(() => undefined);
+      return found;
+    } finally {
+      this.#watchers.delete(watcher);
+    }
   }
 
   #connect(timeoutMs: number): Promise<QmpConnection> {
@@ -103,7 +145,7 @@ export class QemuDomain {
       state,
       processId: this.process.id,
       vncPort: this.vncPort,
-      ends: this.ends,
+      ends: this.#note.ends,
     };
   }
 
@@ -111,6 +153,43 @@ export class QemuDomain {
     const answer = (await this.execute('query-vnc')) as { enabled?: unknown; service?: unknown };
     const port = Number(answer.service);
     this.vncPort = answer.enabled === true && Number.isInteger(port) ? port : undefined;
+  }
+
+  /**
+   * @param password empty: nobody can log in any more
+   * @throws AgentError NOT_SUPPORTED when the display was started without a login
+   */
+  async setVncPassword(password: string): Promise<void> {
+    const { auth, enabled } = (await this.execute('query-vnc')) as { enabled?: unknown; auth?: unknown };
+    if (enabled !== true || auth !== 'vnc') {
+      throw new AgentError(
+        'NOT_SUPPORTED',
+        `change ${this.path}: it runs with ${enabled === true ? 'a display that asks for no password' : 'no display'}, which ` +
+          'stays so while it runs; stop it first',
+      );
+    }
+    // An empty password would let those in who send an empty one; one that has expired lets nobody in.
+    if (password !== '') await this.execute('set_password', { protocol: 'vnc', password });
+    await this.execute('expire_password', { protocol: 'vnc', time: password === '' ? 'now' : 'never' });
+  }
+
+  /** @throws AgentError HYPERVISOR when QEMU cannot write the file, which is then incomplete */
+  async dumpCore(file: string): Promise<void> {
+    const done = await this.eventAfter(
+      ({ event }) => event === 'DUMP_COMPLETED',
+      DUMP_MS,
+      () => this.execute('dump-guest-memory', { paging: false, protocol: `file:${file}`, detach: true }),
+    );
+    const { status } = (done?.data['result'] ?? {}) as { status?: unknown };
+    if (status !== 'completed') {
+      throw new AgentError(
+        'HYPERVISOR',
+        `dump ${this.path}: QEMU could not write its memory; see to the space on the disk`,
+        {
+          cause: done?.data['error'],
+        },
+      );
+    }
   }
 
   /** Ends QEMU: by its own quit, or by a signal where it does not answer. Returns once the process is gone. */
@@ -127,7 +206,7 @@ export class QemuDomain {
     await this.process.ended;
     stop.abort();
     await patience;
-    this.ended();
+    await this.ended();
   }
 
   /** Lets go of the monitor; the guest lives on. */
@@ -136,11 +215,20 @@ export class QemuDomain {
     this.#monitor?.close();
   }
 
-  /** To be called once the process is known to have ended; forgets the domain. */
-  ended(): void {
-    if (this.#ended) return;
+  /** To be called once the process is known to have ended; removes what was made for it and forgets the domain. */
+  ended(): Promise<void> {
+    if (this.#ended) return this.#ending ?? Promise.resolve();
     this.release();
-    this.place.clear();
+    this.#ending = this.#clearUp();
+    return this.#ending;
+  }
+
+  async #clearUp(): Promise<void> {
+    try {
+      await clearUpAfter(this.#note, this.place, this.#clock);
+    } catch (error) {
+      this.#log.error({ err: error, guest: this.path }, 'what was made for a guest could not be removed');
+    }
     this.#onEnd(this.#endReason);
   }
 
@@ -158,7 +246,7 @@ export class QemuDomain {
         this.#log.warn({ err: error, guest: this.path }, 'QEMU does not answer');
         return 'unreachable';
       }
-      this.ended();
+      await this.ended();
       return 'absent';
     }
   }
@@ -168,6 +256,7 @@ export class QemuDomain {
   }
 
   #heard(event: QmpEvent): void {
+    for (const watcher of [...this.#watchers]) watcher(event);
     if (event.event === 'SHUTDOWN') this.#endReason = endReason(String(event.data['reason']));
     this.#onEvent(event);
   }
@@ -182,9 +271,16 @@ export class QemuDomain {
     );
     const first = await Promise.race([this.process.ended.then(() => 'ended'), late]);
     stop.abort();
-    if (first === 'ended') this.ended();
+    if (first === 'ended') await this.ended();
     else this.#log.warn({ guest: this.path }, 'the monitor of QEMU was closed and its process lives');
   }
+}
+
+/** Removes what was made on this server for a guest that has ended: its interfaces, its group, its note last. */
+export async function clearUpAfter(note: RunNote, place: RunDirectory, clock: Clock): Promise<void> {
+  await removeTaps(note.taps, clock);
+  removeProcessorGroup(place.unitName);
+  place.clear();
 }
 
 /** Sentences for the reasons of QAPI's ShutdownCause. */

@@ -1,9 +1,12 @@
-import { type FSWatcher, mkdirSync, watch } from 'node:fs';
+import { type FSWatcher, mkdirSync, readlinkSync, watch } from 'node:fs';
+import { basename } from 'node:path';
 import { AgentError, messageOf } from '../../errors.ts';
-import { attachToBridge } from '../../host/bridges.ts';
+import { makeTaps, type Tap } from '../../host/bridges.ts';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import { killProcess } from '../../host/processes.ts';
+import { setProcessorShare } from '../../host/processor-groups.ts';
+import type { Disk, GuestConfig, NetworkInterface } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
 import type { DomainState } from '../../model/guest-state.ts';
 import {
@@ -12,13 +15,19 @@ import {
   type Domain,
   type DomainEvent,
   type Driver,
+  type Holdings,
+  holdingsOf,
   type Probe,
   type StartPlan,
 } from '../driver.ts';
-import { qemuArguments, type QemuHost, tapInterfaceName } from './arguments.ts';
+import { qemuArguments, type QemuHost, type StartMoment } from './arguments.ts';
+import { HotPlug } from './hot-plug.ts';
+import { tapInterfaceName } from './network-cards.ts';
 import { findQemuByMonitor, isQemuOf, type QemuProcess, spawnQemu, watchProcess } from './process.ts';
-import { QemuDomain, refused } from './qemu-domain.ts';
+import { clearUpAfter, QemuDomain, refused } from './qemu-domain.ts';
 import type { QmpEvent } from './qmp-connection.ts';
+import { Resources } from './resources.ts';
+import { whyNotOnQemu } from './refusals.ts';
 import { RunDirectory, type RunNote } from './run-directory.ts';
 
 export interface QemuDriverParts {
@@ -71,51 +80,42 @@ export class QemuDriver implements Driver {
     return this.#domains.get(path)?.inspect() ?? Promise.resolve(absentDomain(path));
   }
 
-  check(plan: StartPlan): void {
-    const { boot, ends, disks, kind } = plan.config;
-    const refuse = (text: string): never => {
-      throw new AgentError('NOT_SUPPORTED', `start ${plan.path}: ${text}`);
-    };
-    if (boot.from === 'bootloader') {
-      refuse(`bootloader = ${boot.bootloader} is not run on QEMU; give kernel and ramdisk, or builder = 'hvm'`);
-    }
-    if (ends.reboot === 'preserve')
-      refuse("on_reboot = 'preserve' cannot be kept on QEMU; write 'restart' or 'destroy'");
-    if (ends.reboot === 'destroy' && ends.poweroff !== 'destroy') {
-      refuse(
-        "on_reboot = 'destroy' needs on_poweroff = 'destroy' on QEMU, which cannot tell the one end from the other",
-      );
-    }
-    for (const disk of disks) {
-      if (kind === 'hvm' && disk.mode === 'r' && !disk.isCdrom && disk.target.startsWith('hd')) {
-        refuse(
-          `disk ${disk.target} is read only, which an IDE disk cannot be; use xvd${disk.target.slice(2)} or :cdrom`,
-        );
-      }
-    }
+  check({ config, path }: StartPlan): void {
+    const reason = whyNotOnQemu(config) ?? whyNotHandedThrough(config.pciDevices);
+    if (reason !== undefined) throw new AgentError('NOT_SUPPORTED', `start ${path}: ${reason}`);
   }
 
   async start(plan: StartPlan, context: ActContext): Promise<Domain> {
+    const { clock, host, program, runtimeDirectory } = this.#parts;
     const { config, path } = plan;
     if (this.#domains.has(path)) throw refused('start', path, 'there is a QEMU of this guest already');
-    const place = RunDirectory.of(this.#parts.runtimeDirectory, path);
-    const note = { path, ends: config.ends, bridges: config.networkInterfaces.map(card => card.bridge) };
+    const place = RunDirectory.of(runtimeDirectory, path);
+    const taps = tapsOf(config, place);
+    const note: RunNote = {
+      path,
+      ends: config.ends,
+      kind: config.kind,
+      holdings: holdingsOf(plan),
+      taps: taps.map(tap => tap.name),
+    };
     place.prepare(note);
-    const args = qemuArguments(config, { ...this.#parts.host, accelerator: this.#accelerator }, place.files);
+    const args = qemuArguments(config, { ...host, accelerator: this.#accelerator }, place.files, momentOf(clock));
     // Watched from before QEMU is there: its socket appears without anybody looking for it again and again.
     const watcher = watch(place.directory);
     let domain: QemuDomain | undefined;
     try {
-      const qemu = spawnQemu(this.#parts.program, args, place.logFile, `ovs-guest-${place.files.interfacePrefix}`);
+      await makeTaps(taps, clock);
+      const processors = [...new Set(config.pinning.flat())].sort((left, right) => left - right);
+      const qemu = spawnQemu(program, args, place.logFile, place.unitName, processors);
       context.log.info({ guest: path, processId: qemu.id, accelerator: this.#accelerator }, 'QEMU started');
       domain = this.#keep(note, place, qemu);
       const state = await this.#reach(domain, watcher);
       if (state !== 'running') throw refused('start', path, `QEMU says ${state}${said(place)}`);
-      await this.#afterStart(domain, plan);
+      await this.#afterStart(domain, config, context);
       return domain.factsWith(state);
     } catch (error) {
       if (domain) await this.#abandon(domain);
-      else place.clear();
+      else await clearUpAfter(note, place, clock);
       throw error;
     } finally {
       watcher.close();
@@ -139,7 +139,7 @@ export class QemuDriver implements Driver {
 
   async reset(path: GuestPath): Promise<void> {
     const domain = this.#get('reset', path);
-    await domain.execute('set-action', { shutdown: domain.ends.poweroff === 'destroy' ? 'poweroff' : 'pause' });
+    await domain.execute('set-action', { shutdown: domain.note.ends.poweroff === 'destroy' ? 'poweroff' : 'pause' });
     await domain.execute('system_reset');
     await domain.execute('cont');
   }
@@ -152,6 +152,46 @@ export class QemuDriver implements Driver {
     await this.#get('unpause', path).execute('cont');
   }
 
+  holdings(): readonly Holdings[] {
+    return [...this.#domains.values()].map(domain => domain.note.holdings);
+  }
+
+  attachDisk(path: GuestPath, disk: Disk): Promise<void> {
+    return this.#hotPlug('change', path).attachDisk(disk);
+  }
+
+  detachDisk(path: GuestPath, target: string): Promise<void> {
+    return this.#hotPlug('change', path).detachDisk(target);
+  }
+
+  changeMedium(path: GuestPath, drive: Disk): Promise<void> {
+    return this.#hotPlug('change', path).changeMedium(drive);
+  }
+
+  attachNetworkInterface(path: GuestPath, card: NetworkInterface): Promise<void> {
+    return this.#hotPlug('change', path).attachNetworkInterface(card);
+  }
+
+  detachNetworkInterface(path: GuestPath, mac: string): Promise<void> {
+    return this.#hotPlug('change', path).detachNetworkInterface(mac);
+  }
+
+  setMemory(path: GuestPath, memoryMib: number): Promise<void> {
+    return new Resources(this.#get('change', path), this.#parts.clock).setMemory(memoryMib);
+  }
+
+  setVcpus(path: GuestPath, count: number): Promise<void> {
+    return new Resources(this.#get('change', path), this.#parts.clock).setVcpus(count);
+  }
+
+  setVncPassword(path: GuestPath, password: string): Promise<void> {
+    return this.#get('change', path).setVncPassword(password);
+  }
+
+  dumpCore(path: GuestPath, file: string): Promise<void> {
+    return this.#get('dump', path).dumpCore(file);
+  }
+
   onEvent(listener: (event: DomainEvent) => void): void {
     this.#listeners.push(listener);
   }
@@ -160,6 +200,10 @@ export class QemuDriver implements Driver {
     for (const domain of this.#domains.values()) domain.release();
     this.#domains.clear();
     return Promise.resolve();
+  }
+
+  #hotPlug(act: string, path: GuestPath): HotPlug {
+    return new HotPlug(this.#get(act, path), this.#parts.clock, this.#parts.host.userNetwork);
   }
 
   #get(act: string, path: GuestPath): QemuDomain {
@@ -225,22 +269,24 @@ export class QemuDriver implements Driver {
     );
   }
 
-  async #afterStart(domain: QemuDomain, plan: StartPlan): Promise<void> {
-    const { display, networkInterfaces } = plan.config;
+  async #afterStart(domain: QemuDomain, config: GuestConfig, { log }: ActContext): Promise<void> {
+    const { clock } = this.#parts;
+    const { display, pinning, share } = config;
     if (display) {
       if (display.password) await domain.execute('set_password', { protocol: 'vnc', password: display.password });
       await domain.readVncPort();
     }
-    for (const [index, card] of networkInterfaces.entries()) {
-      if (card.bridge === undefined) continue;
-      await attachToBridge(tapInterfaceName(domain.place.files.interfacePrefix, index), card.bridge, this.#parts.clock);
+    if (pinning.length > 1) await new Resources(domain, clock).pin(pinning);
+    const reason = setProcessorShare(domain.process.id, domain.place.unitName, share);
+    if (reason !== undefined) {
+      log.warn({ guest: domain.path, reason }, 'cpu_weight and cpu_cap have no effect on this server');
     }
   }
 
   async #abandon(domain: QemuDomain): Promise<void> {
     killProcess(domain.process.id);
     await domain.process.ended;
-    domain.ended();
+    await domain.ended();
   }
 
   async #adoptOne(place: RunDirectory, note: RunNote, { log }: ActContext): Promise<Domain | undefined> {
@@ -248,7 +294,7 @@ export class QemuDriver implements Driver {
     const { monitor } = place.files;
     const id = written !== undefined && isQemuOf(written, monitor) ? written : findQemuByMonitor(monitor);
     if (id === undefined) {
-      place.clear();
+      await clearUpAfter(note, place, this.#parts.clock);
       log.info({ guest: note.path }, 'a guest of an earlier agent has ended');
       return undefined;
     }
@@ -258,7 +304,6 @@ export class QemuDriver implements Driver {
       try {
         await domain.askState(ADOPT_MS);
         await domain.readVncPort();
-        await this.#bridgeAgain(domain, note);
         break;
       } catch (error) {
         log.debug({ guest: note.path, reason: messageOf(error) }, 'QEMU is not ready yet');
@@ -268,14 +313,6 @@ export class QemuDriver implements Driver {
     const found = await domain.inspect();
     log.info({ guest: note.path, processId: id, state: found.state }, 'found a guest of an earlier agent');
     return found.state === 'absent' ? undefined : found;
-  }
-
-  /** The earlier agent may have ended between the start of QEMU and the bridging of its interfaces. */
-  async #bridgeAgain(domain: QemuDomain, note: RunNote): Promise<void> {
-    for (const [index, bridge] of note.bridges.entries()) {
-      if (typeof bridge !== 'string') continue;
-      await attachToBridge(tapInterfaceName(domain.place.files.interfacePrefix, index), bridge, this.#parts.clock);
-    }
   }
 
   #heard(path: GuestPath, event: QmpEvent): void {
@@ -288,6 +325,36 @@ export class QemuDriver implements Driver {
   #tell(event: DomainEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+function tapsOf(config: GuestConfig, place: RunDirectory): Tap[] {
+  return config.networkInterfaces.flatMap(card =>
+    card.bridge === undefined
+      ? []
+      : [{ name: tapInterfaceName(card, place.files.interfacePrefix), bridge: card.bridge, rateLimit: card.rateLimit }],
+  );
+}
+
+function whyNotHandedThrough(pciDevices: readonly string[]): string | undefined {
+  const loose = pciDevices.find(address => boundDriver(address) !== 'vfio-pci');
+  return (
+    loose &&
+    `pci device ${loose} is not bound to vfio-pci on this server; "driverctl set-override ${loose} vfio-pci" does that`
+  );
+}
+
+/** Kernel module that a PCI device of this server is bound to. */
+function boundDriver(address: string): string | undefined {
+  try {
+    return basename(readlinkSync(`/sys/bus/pci/devices/${address}/driver`));
+  } catch {
+    return undefined;
+  }
+}
+
+function momentOf(clock: Clock): StartMoment {
+  const now = new Date(clock.now());
+  return { now, localOffsetSeconds: -60 * now.getTimezoneOffset() };
 }
 
 /** What QEMU wrote before it ended, ready to be appended to a sentence. */

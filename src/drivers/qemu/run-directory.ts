@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { EndPolicy } from '../../model/guest-config.ts';
+import { basename, join } from 'node:path';
+import type { EndPolicy, GuestConfig } from '../../model/guest-config.ts';
 import { type GuestPath, parseGuestPath } from '../../model/guest-path.ts';
+import { writeFileAtomically } from '../../host/atomic-file.ts';
+import type { Holdings } from '../driver.ts';
 import type { QemuFiles } from './arguments.ts';
 
 /** What is written down of a guest before its QEMU is started. */
 export interface RunNote {
   readonly path: GuestPath;
   readonly ends: EndPolicy;
-  readonly bridges: readonly (string | undefined)[];
+  readonly kind: GuestConfig['kind'];
+  readonly holdings: Holdings;
+  /** Names of the tap interfaces that were made for it. */
+  readonly taps: readonly string[];
 }
 
 /**
@@ -21,6 +26,8 @@ export class RunDirectory {
   readonly files: QemuFiles;
   /** What QEMU itself writes to its outputs. */
   readonly logFile: string;
+  /** Name of the guest's scope or control group. */
+  readonly unitName: string;
   readonly #noteFile: string;
 
   constructor(parent: string, id: string) {
@@ -29,8 +36,9 @@ export class RunDirectory {
       monitor: join(this.directory, 'qmp'),
       serial: join(this.directory, 'serial'),
       processId: join(this.directory, 'pid'),
-      interfacePrefix: `vm${id.slice(0, 10)}`,
+      interfacePrefix: `vm${id.slice(0, 6)}`,
     };
+    this.unitName = `ovs-guest-${id}`;
     this.logFile = join(this.directory, 'qemu.log');
     this.#noteFile = join(this.directory, 'guest.json');
   }
@@ -53,15 +61,18 @@ export class RunDirectory {
   /** Makes the directory, clears what an earlier run left, and writes the note. */
   prepare(note: RunNote): void {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    this.#removeSockets();
-    rmSync(this.logFile, { force: true });
+    this.#removeAllBut([]);
     writeFileSync(this.#noteFile, JSON.stringify(note), { mode: 0o600 });
+  }
+
+  /** Writes the note anew, when the guest got or lost something. */
+  write(note: RunNote): void {
+    writeFileAtomically(this.#noteFile, JSON.stringify(note), 0o600);
   }
 
   /** To be called once QEMU has ended. Its log stays until the next start. */
   clear(): void {
-    this.#removeSockets();
-    rmSync(this.#noteFile, { force: true });
+    this.#removeAllBut([basename(this.logFile)]);
   }
 
   /** Process id that QEMU wrote, where it has. */
@@ -83,14 +94,19 @@ export class RunDirectory {
     }
   }
 
-  #removeSockets(): void {
-    for (const file of [this.files.monitor, this.files.serial, this.files.processId]) rmSync(file, { force: true });
+  #removeAllBut(kept: readonly string[]): void {
+    for (const name of readdirSync(this.directory)) {
+      if (!kept.includes(name)) rmSync(join(this.directory, name), { force: true });
+    }
   }
 
   #readNote(): RunNote | undefined {
     try {
-      const note = JSON.parse(readFileSync(this.#noteFile, 'utf8')) as RunNote;
-      return { ...note, path: parseGuestPath(note.path) };
+      const { path: text, ...written } = JSON.parse(readFileSync(this.#noteFile, 'utf8')) as Partial<RunNote> &
+        Pick<RunNote, 'ends' | 'path'>;
+      const path = parseGuestPath(text);
+      // Release 0.1 wrote down less.
+      return { kind: 'para', holdings: { path, uuid: '', macs: [], disks: [] }, taps: [], ...written, path };
     } catch {
       return undefined;
     }

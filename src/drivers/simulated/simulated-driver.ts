@@ -1,14 +1,31 @@
+import { writeFileSync } from 'node:fs';
 import { AgentError } from '../../errors.ts';
-import type { EndPolicy } from '../../model/guest-config.ts';
+import type { Disk, EndPolicy, NetworkInterface } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
 import type { DomainState } from '../../model/guest-state.ts';
-import { absentDomain, type Domain, type DomainEvent, type Driver, type Probe, type StartPlan } from '../driver.ts';
+import {
+  absentDomain,
+  type Domain,
+  type DomainEvent,
+  type Driver,
+  type Holdings,
+  holdingsOf,
+  type Probe,
+  type StartPlan,
+} from '../driver.ts';
 
 interface SimulatedDomain {
   state: DomainState;
   readonly ends: EndPolicy;
   readonly processId: number;
   readonly vncPort: number | undefined;
+  readonly drives: readonly string[];
+  readonly hasLogin: boolean;
+  readonly maxMemoryMib: number;
+  readonly maxVcpus: number;
+  holdings: Holdings;
+  memoryMib: number;
+  vcpus: number;
   /** Whether the system inside answers the power button. */
   answers: boolean;
   rebooting: boolean;
@@ -25,7 +42,15 @@ export class SimulatedMachine {
 
   boot(plan: StartPlan): void {
     const id = this.#nextProcessId++;
+    const { disks, display, maxMemoryMib, maxVcpus, memoryMib, vcpus } = plan.config;
     this.domains.set(plan.path, {
+      drives: disks.filter(disk => disk.isCdrom).map(disk => disk.target),
+      hasLogin: display?.password !== undefined,
+      holdings: holdingsOf(plan),
+      maxMemoryMib,
+      maxVcpus,
+      memoryMib,
+      vcpus,
       state: 'running',
       ends: plan.config.ends,
       processId: id,
@@ -154,6 +179,74 @@ export class SimulatedDriver implements Driver {
     return this.#act('unpause', path, () => this.#machine.set(path, 'running'));
   }
 
+  holdings(): readonly Holdings[] {
+    return [...this.#machine.domains.values()].map(domain => domain.holdings);
+  }
+
+  attachDisk(path: GuestPath, { mode, source, target }: Disk): Promise<void> {
+    return this.#act('change', path, ({ holdings }) => {
+      if (source === undefined || holdings.disks.some(disk => disk.target === target)) {
+        throw notSupported(path, `disk ${target} cannot be given to it`);
+      }
+      this.#hold(path, { disks: [...holdings.disks, { target, source, mode }] });
+    });
+  }
+
+  detachDisk(path: GuestPath, target: string): Promise<void> {
+    return this.#act('change', path, ({ holdings }) => {
+      if (!holdings.disks.some(disk => disk.target === target)) throw notSupported(path, `it has no disk ${target}`);
+      this.#hold(path, { disks: holdings.disks.filter(disk => disk.target !== target) });
+    });
+  }
+
+  changeMedium(path: GuestPath, { source, target }: Disk): Promise<void> {
+    return this.#act('change', path, ({ drives, holdings }) => {
+      if (!drives.includes(target)) throw notSupported(path, `it runs without the drive ${target}`);
+      const others = holdings.disks.filter(disk => disk.target !== target);
+      this.#hold(path, { disks: source === undefined ? others : [...others, { target, source, mode: 'r' }] });
+    });
+  }
+
+  attachNetworkInterface(path: GuestPath, { mac }: NetworkInterface): Promise<void> {
+    return this.#act('change', path, ({ holdings }) => {
+      if (holdings.macs.includes(mac)) throw notSupported(path, `it has a card ${mac}`);
+      this.#hold(path, { macs: [...holdings.macs, mac] });
+    });
+  }
+
+  detachNetworkInterface(path: GuestPath, mac: string): Promise<void> {
+    return this.#act('change', path, ({ holdings }) => {
+      if (!holdings.macs.includes(mac)) throw notSupported(path, `it has no card ${mac}`);
+      this.#hold(path, { macs: holdings.macs.filter(other => other !== mac) });
+    });
+  }
+
+  setMemory(path: GuestPath, memoryMib: number): Promise<void> {
+    return this.#act('change', path, domain => {
+      if (memoryMib > domain.maxMemoryMib) throw notSupported(path, `it runs with room for ${domain.maxMemoryMib} MiB`);
+      domain.memoryMib = memoryMib;
+    });
+  }
+
+  setVcpus(path: GuestPath, count: number): Promise<void> {
+    return this.#act('change', path, domain => {
+      if (count > domain.maxVcpus) throw notSupported(path, `it runs with room for ${domain.maxVcpus} processors`);
+      domain.vcpus = count;
+    });
+  }
+
+  setVncPassword(path: GuestPath): Promise<void> {
+    return this.#act('change', path, domain => {
+      if (!domain.hasLogin) throw notSupported(path, 'it runs with a display that asks for no password');
+    });
+  }
+
+  dumpCore(path: GuestPath, file: string): Promise<void> {
+    return this.#act('dump', path, domain =>
+      writeFileSync(file, `simulated memory of ${domain.memoryMib} MiB\n`, { mode: 0o600 }),
+    );
+  }
+
   onEvent(listener: (event: DomainEvent) => void): void {
     this.#listeners.push(listener);
     this.#machine.listeners.add(listener);
@@ -166,11 +259,19 @@ export class SimulatedDriver implements Driver {
   }
 
   #act(act: string, path: GuestPath, change: (domain: SimulatedDomain) => void): Promise<void> {
-    const domain = this.#machine.domains.get(path);
-    if (!domain) {
-      return Promise.reject(new AgentError('HYPERVISOR', `${act} ${path}: there is no domain of this guest`));
-    }
-    change(domain);
-    return Promise.resolve();
+    return Promise.resolve().then(() => {
+      const domain = this.#machine.domains.get(path);
+      if (!domain) throw new AgentError('HYPERVISOR', `${act} ${path}: there is no domain of this guest`);
+      change(domain);
+    });
   }
+
+  #hold(path: GuestPath, change: Partial<Holdings>): void {
+    const domain = this.#machine.domains.get(path);
+    if (domain) domain.holdings = { ...domain.holdings, ...change };
+  }
+}
+
+function notSupported(path: GuestPath, why: string): AgentError {
+  return new AgentError('NOT_SUPPORTED', `change ${path}: ${why}; stop it first`);
 }

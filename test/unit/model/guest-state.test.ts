@@ -11,16 +11,16 @@ import {
 
 /** The table once more, written for readers: which acts a guest of each status allows. */
 const actsOf: Readonly<Record<GuestStatus, readonly GuestAct[]>> = {
-  DOWN: ['start', 'unregister', 'delete'],
+  DOWN: ['start', 'configure', 'unregister', 'delete'],
   INITIALIZING: ['destroy'],
-  RUNNING: ['stop', 'destroy', 'reset', 'reboot', 'pause'],
-  PAUSED: ['stop', 'destroy', 'reset', 'unpause'],
+  RUNNING: ['stop', 'destroy', 'reset', 'reboot', 'pause', 'configure'],
+  PAUSED: ['stop', 'destroy', 'reset', 'unpause', 'configure'],
   SUSPEND: ['unregister'],
   SHUTTING_DOWN: ['stop', 'destroy', 'reset'],
   REBOOTING: ['destroy'],
   MIGRATING: [],
   SAVING: [],
-  ERROR: ['destroy', 'reset', 'unregister', 'delete'],
+  ERROR: ['destroy', 'reset', 'configure', 'unregister', 'delete'],
   UNKNOWN: ['destroy'],
 };
 

@@ -24,9 +24,9 @@ describe('the configuration of a guest', () => {
       disks: [],
       networkInterfaces: [],
       display: undefined,
-      serial: true,
-      acpi: true,
-      ends: { poweroff: 'destroy', reboot: 'restart', crash: 'restart' },
+      serialPorts: ['console'],
+      machine: { acpi: true },
+      ends: { poweroff: 'destroy', reboot: 'restart', crash: 'restart', dumpsCore: false },
     });
   });
 
@@ -47,7 +47,7 @@ describe('the configuration of a guest', () => {
     expect(read(para, "memory = '512'", "vcpus = ''", "acpi = '0'")).toMatchObject({
       memoryMib: 512,
       vcpus: 1,
-      acpi: false,
+      machine: { acpi: false },
     });
   });
 
@@ -101,7 +101,7 @@ describe('the configuration of a guest', () => {
     [
       para,
       "on_crash = 'explode'",
-      /on_crash: "explode" cannot be done here; it must be one of destroy, restart, preserve/,
+      /on_crash: "explode" cannot be done here; write one of destroy, restart, preserve, coredump-destroy, coredump-restart/,
     ],
     ["kernel = 'vmlinuz'", '', /kernel: "vmlinuz" is not an absolute path/],
     ['memory = 1', '', /it says nothing of how to boot/],

@@ -1,0 +1,149 @@
+import { AgentError } from '../../errors.ts';
+import type { Clock } from '../../host/clock.ts';
+import { runCheckedCommand } from '../../host/command.ts';
+import type { GuestConfig } from '../../model/guest-config.ts';
+import type { QemuDomain } from './qemu-domain.ts';
+
+const MIB = 2 ** 20;
+/** Linux takes memory in blocks of this size (x86, "memory_block_size_bytes"). */
+const MEMORY_BLOCK_MIB = 128;
+/** Time for the system inside to give memory back or a processor up. */
+const GIVE_BACK_MS = 20_000;
+const LOOK_MS = 50;
+const PIN_MS = 5_000;
+
+/** Memory and processors of a running QEMU. */
+export class Resources {
+  readonly #domain: QemuDomain;
+  readonly #clock: Clock;
+
+  constructor(domain: QemuDomain, clock: Clock) {
+    this.#domain = domain;
+    this.#clock = clock;
+  }
+
+  /**
+   * Memory grows by modules that are plugged in, up to maxmem, and shrinks by a balloon in the system inside. So a guest
+   * never has more than it was given, whatever drivers it lacks.
+   */
+  async setMemory(memoryMib: number): Promise<void> {
+    const summary = (await this.#domain.execute('query-memory-size-summary')) as MemorySummary;
+    const totalMib = (summary['base-memory'] + (summary['plugged-memory'] ?? 0)) / MIB;
+    if (memoryMib > totalMib) await this.#plugMemory(totalMib, memoryMib);
+    const before = await this.#balloonMib();
+    if (before === memoryMib) return;
+    await this.#domain.execute('balloon', { value: memoryMib * MIB });
+    const after = await this.#untilBalloon(memoryMib);
+    if (after === memoryMib) return;
+    await this.#domain.execute('balloon', { value: before * MIB });
+    throw this.#refuse(
+      'HYPERVISOR',
+      `the system inside went to ${after} MiB and not to ${memoryMib}; it needs the virtio balloon driver and that much to spare`,
+    );
+  }
+
+  async setVcpus(count: number): Promise<void> {
+    const slots = (await this.#domain.execute('query-hotpluggable-cpus')) as readonly ProcessorSlot[];
+    // QEMU lists them from the last to the first.
+    const all = [...slots].reverse();
+    const present = all.filter(slot => slot['qom-path'] !== undefined);
+    if (count > all.length) {
+      throw this.#refuse(
+        'NOT_SUPPORTED',
+        `it runs with room for ${all.length} processors; stop it first, or write maxvcpus for the next start`,
+      );
+    }
+    const absent = all.filter(slot => slot['qom-path'] === undefined);
+    for (const slot of absent.slice(0, Math.max(0, count - present.length))) {
+      await this.#domain.execute('device_add', { driver: slot.type, id: processorId(slot), ...slot.props });
+    }
+    const surplus = present.slice(count).reverse();
+    for (const slot of surplus) await this.#unplugProcessor(slot, present.length);
+  }
+
+  /** Binds each processor of the guest, which QEMU runs as a thread, to processors of the host. */
+  async pin(pinning: GuestConfig['pinning']): Promise<void> {
+    const threads = (await this.#domain.execute('query-cpus-fast')) as readonly {
+      readonly 'cpu-index': number;
+      readonly 'thread-id': number;
+    }[];
+    await Promise.all(
+      threads.map(thread => {
+        const set = pinning[thread['cpu-index']] ?? pinning.at(-1)!;
+        const args = ['-p', '-c', set.join(','), String(thread['thread-id'])];
+        return runCheckedCommand('taskset', args, { timeoutMs: PIN_MS, clock: this.#clock });
+      }),
+    );
+  }
+
+  async #plugMemory(totalMib: number, memoryMib: number): Promise<void> {
+    const sizeMib = Math.ceil((memoryMib - totalMib) / MEMORY_BLOCK_MIB) * MEMORY_BLOCK_MIB;
+    const id = `memory-${totalMib}`;
+    await this.#domain.execute('object-add', {
+      'qom-type': 'memory-backend-ram',
+      id: `${id}-backend`,
+      size: sizeMib * MIB,
+    });
+    try {
+      await this.#domain.execute('device_add', { driver: 'pc-dimm', id, memdev: `${id}-backend` });
+    } catch (cause) {
+      await this.#domain.execute('object-del', { id: `${id}-backend` });
+      throw new AgentError(
+        'NOT_SUPPORTED',
+        `change ${this.#domain.path}: it runs with ${totalMib} MiB and no room for ${sizeMib} more (memory grows by ` +
+          `${MEMORY_BLOCK_MIB} MiB at a time, up to maxmem); stop it first, or write maxmem for the next start`,
+        { cause },
+      );
+    }
+  }
+
+  async #balloonMib(): Promise<number> {
+    const { actual } = (await this.#domain.execute('query-balloon')) as { actual: number };
+    return Math.round(actual / MIB);
+  }
+
+  async #untilBalloon(memoryMib: number): Promise<number> {
+    const deadline = this.#clock.monotonic() + GIVE_BACK_MS;
+    for (;;) {
+      const now = await this.#balloonMib();
+      if (now === memoryMib || this.#clock.monotonic() > deadline) return now;
+      await this.#clock.sleep(LOOK_MS);
+    }
+  }
+
+  async #unplugProcessor(slot: ProcessorSlot, present: number): Promise<void> {
+    const id = processorId(slot);
+    if (!slot['qom-path']?.endsWith(`/${id}`)) {
+      throw this.#refuse(
+        'NOT_SUPPORTED',
+        `the processors that it was started with stay while it runs (it has ${present}); stop it first`,
+      );
+    }
+    const event = await this.#domain.eventAfter(
+      ({ data, event: name }) => name === 'DEVICE_DELETED' && data['device'] === id,
+      GIVE_BACK_MS,
+      () => this.#domain.execute('device_del', { id }),
+    );
+    if (!event)
+      throw this.#refuse('HYPERVISOR', `the system inside does not let go of processor ${id}; stop the guest first`);
+  }
+
+  #refuse(code: 'NOT_SUPPORTED' | 'HYPERVISOR', why: string): AgentError {
+    return new AgentError(code, `change ${this.#domain.path}: ${why}`);
+  }
+}
+
+interface MemorySummary {
+  readonly 'base-memory': number;
+  readonly 'plugged-memory'?: number;
+}
+
+interface ProcessorSlot {
+  readonly type: string;
+  readonly props: Readonly<Record<string, number>>;
+  readonly 'qom-path'?: string;
+}
+
+function processorId(slot: ProcessorSlot): string {
+  return `processor-${Object.values(slot.props).join('-')}`;
+}

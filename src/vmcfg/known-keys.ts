@@ -1,0 +1,128 @@
+/** A key of vm.cfg as operators know it. */
+export interface KnownKey {
+  /** What it does here. */
+  readonly meaning: string;
+  /** `none`: it is understood, and nothing follows from it; `meaning` says why. */
+  readonly effect: 'acts' | 'none';
+}
+
+const acts = (meaning: string): KnownKey => ({ meaning, effect: 'acts' });
+const none = (meaning: string): KnownKey => ({ meaning, effect: 'none' });
+
+const VIEWER = none('A viewer that xm would open; consoles are opened by those who look at them.');
+const XEN_ONLY = none("A matter of Xen's memory or processor management.");
+const LOCAL_DISPLAY = none('Displays are offered over VNC, not on a screen of this server.');
+const LATER_RELEASE = none('Written by later releases of the manager; kept and shown.');
+
+/** Every key that guest files of the original hold (guide, chapters 4 and 5 and appendix C; xl.cfg(5) and xm's examples). */
+export const knownKeys: Readonly<Record<string, KnownKey>> = {
+  name: acts('Name of the guest; that of its directory when missing.'),
+  uuid: acts('Identity that the system inside finds; derived from the path when missing.'),
+  builder: acts("'hvm': firmware boots a disk. 'linux' or missing: a kernel is handed over."),
+  memory: acts('MiB of memory at the start; 128 when missing.'),
+  maxmem: acts('MiB up to which memory can grow while the guest runs.'),
+  vcpus: acts('Processors at the start; 1 when missing.'),
+  maxvcpus: acts('Processors up to which it can grow while the guest runs.'),
+  cpus: acts("Host processors it runs on, such as '0-3,^1', or a list with one item for each processor."),
+  cpu: none('The older form of cpus, for the first processor only; write cpus.'),
+  cpu_weight: acts('Share of processor time against other guests; 256 is usual. Needs cgroup v2.'),
+  cpu_cap: acts('Most percent of one processor; 0 is no limit. Needs cgroup v2.'),
+  kernel: acts('Kernel of a paravirtual guest. For HVM only hvmloader is understood, and the own firmware is used.'),
+  ramdisk: acts('Initial ramdisk of the kernel.'),
+  root: acts("The kernel's root device. Names of the guest's disks are translated to those that virtio has."),
+  extra: acts('Further arguments of the kernel.'),
+  bootloader: acts(
+    "'/usr/bin/pygrub': kernel and ramdisk are taken out of the first disk, by its GRUB menu. No program is run.",
+  ),
+  bootargs: acts("pygrub's choice of an entry: --entry=NUMBER or --entry=TITLE."),
+  boot: acts('Order of trial for HVM: c disk, d CD-ROM, n network.'),
+  disk: acts("List of 'PREFIX:SOURCE,TARGET,MODE'; see Disks."),
+  vif: acts("List of network cards, such as 'mac=…, bridge=xenbr0, type=ioemu'; see Network cards."),
+  vfb: acts("Display of a paravirtual guest, such as ['type=vnc,vncunused=1,vncpasswd=…']."),
+  vnc: acts('1 gives an HVM guest a display over VNC.'),
+  vnclisten: acts('Address on which it listens; vnc-listen of xend-config.sxp, else 127.0.0.1, when missing.'),
+  vncdisplay: acts('Number of the display: TCP port less 5900.'),
+  vncunused: acts('1 takes the first display that is free.'),
+  vncpasswd: acts(
+    "Its password, of which eight characters count; '' lets nobody in. vncpasswd of xend-config.sxp when missing.",
+  ),
+  keymap: acts('Keyboard layout, such as en-us.'),
+  stdvga: acts('1 gives a VESA graphics card in place of the Cirrus one.'),
+  videoram: acts('MiB of memory of the graphics card, rounded up to a power of two.'),
+  serial: acts("'pty', or a list of up to four; 'null' is a port that leads nowhere. Read with ovs-agent console."),
+  usb: acts('1 gives a USB controller.'),
+  usbdevice: acts("'tablet' or 'mouse'."),
+  acpi: acts('0 takes ACPI away; such a guest cannot be asked to power off.'),
+  apic: acts('0 takes the APIC away; such a machine has one processor.'),
+  pae: acts('0 hides PAE and 64-bit mode from the guest.'),
+  hpet: acts('0 takes the HPET away.'),
+  timer_mode: acts('0 delivers missed timer ticks late; 1, 2 and 3 drop them.'),
+  viridian: acts('1 offers the interfaces that Windows knows from Hyper-V. On KVM only.'),
+  localtime: acts('1 starts the clock of the machine in local time.'),
+  rtc_timeoffset: acts('Seconds by which the clock of the machine is ahead.'),
+  pci: acts("Host devices handed through, such as ['01:00.0']. They must be bound to vfio-pci."),
+  on_poweroff: acts('destroy, restart or preserve.'),
+  on_reboot: acts('restart or destroy.'),
+  on_crash: acts('destroy, restart, preserve, coredump-destroy or coredump-restart.'),
+  device_model: none("The hypervisor's own is used; a program that a guest file names is never run."),
+  sdl: LOCAL_DISPLAY,
+  opengl: LOCAL_DISPLAY,
+  display: LOCAL_DISPLAY,
+  xauthority: LOCAL_DISPLAY,
+  nographic: none('A guest without vnc has no display.'),
+  vncviewer: VIEWER,
+  vncconsole: VIEWER,
+  monitor: none("QEMU's monitor belongs to the agent."),
+  soundhw: none('There are no sound devices.'),
+  isa: none('The machine always has an ISA bus.'),
+  features: XEN_ONLY,
+  hap: XEN_ONLY,
+  shadow_memory: XEN_ONLY,
+  xen_platform_pci: none('There is no Xen platform device; use virtio drivers.'),
+  xen_extended_power_mgmt: XEN_ONLY,
+  suspend_cancel: XEN_ONLY,
+  vcpu_avail: none('Processors are given by number: vcpus and maxvcpus.'),
+  vpt_align: XEN_ONLY,
+  tsc_mode: XEN_ONLY,
+  cpuid: XEN_ONLY,
+  cpuid_check: XEN_ONLY,
+  machine_address_size: XEN_ONLY,
+  suppress_spurious_page_faults: XEN_ONLY,
+  pci_msitranslate: XEN_ONLY,
+  pci_power_mgmt: XEN_ONLY,
+  irq: none('Ports and interrupts of this server are not handed to guests.'),
+  ioports: none('Ports and interrupts of this server are not handed to guests.'),
+  vtpm: none('There are no TPM devices.'),
+  vscsi: none('Host SCSI devices are not handed to guests; use phy:.'),
+  blkif: none('This server is the backend.'),
+  netif: none('This server is the backend.'),
+  tpmif: none('There are no TPM devices.'),
+  nics: none('The number of cards is that of the items in vif.'),
+  ip: none("Addresses are the guest's own business, or DHCP's."),
+  netmask: none("Addresses are the guest's own business, or DHCP's."),
+  gateway: none("Addresses are the guest's own business, or DHCP's."),
+  hostname: none("The guest's own business."),
+  dhcp: none("Addresses are the guest's own business, or DHCP's."),
+  interface: none("Addresses are the guest's own business, or DHCP's."),
+  nfs_server: none('Write ip=… and nfsroot=… into extra.'),
+  nfs_root: none('Write ip=… and nfsroot=… into extra.'),
+  on_xend_start: none('Guests outlive the agent.'),
+  on_xend_stop: none('Guests outlive the agent.'),
+  s3_integrity: XEN_ONLY,
+  security: none("Xen's security modules."),
+  access_control: none("Xen's security modules."),
+  target: XEN_ONLY,
+  domid: XEN_ONLY,
+  pool: XEN_ONLY,
+  loader: none("The hypervisor's own firmware is used."),
+  guest_os_type: LATER_RELEASE,
+  vif_other_config: LATER_RELEASE,
+  disk_other_config: LATER_RELEASE,
+  keys: LATER_RELEASE,
+  memory_dynamic_max: LATER_RELEASE,
+};
+
+/** Keys that need no entry: those of later releases, and names that a file sets for its own use, such as `arch`. */
+export function isOfLaterRelease(key: string): boolean {
+  return key.startsWith('OVM_');
+}
