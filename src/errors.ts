@@ -24,6 +24,8 @@ export const failureKinds = {
   NO_SUCH_RECORD: kind('never', 'none', 'There is no record under that key.'),
   NO_SUCH_FILE: kind('never', 'none', 'A file that is needed does not exist.'),
   EXISTS: kind('never', 'none', 'What should be made exists already.'),
+  STALE: kind('never', 'none', 'What should be changed has been changed by somebody else since it was read.'),
+  IN_USE: kind('later', 'none', 'A disk, an address or an identity is in use by another guest or program.'),
   WRONG_STATE: kind('never', 'none', 'The guest is not in a state that allows the act.'),
   BUSY: kind('later', 'none', 'Too many acts wait for the same guest or server.'),
   NO_RESOURCES: kind('later', 'none', 'The server lacks the memory, processors or space that are needed.'),

@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 import { AgentPaths } from '../src/config/paths.ts';
 import { AgentError } from '../src/errors.ts';
-import { isFailure } from '../src/xmlrpc/reply.ts';
-import type { XmlRpcValue } from '../src/xmlrpc/values.ts';
 import { getRecord, openStore } from './guest-key.ts';
-import { callLocalAgent, isNotRunning } from './local-agent.ts';
+import { callAgentOrActAlone } from './local-agent.ts';
 import { askOnce } from './prompter.ts';
 import { newProgram, runProgram, withRoot } from './program.ts';
 
@@ -37,23 +35,10 @@ async function run(database: string, name: string, options: Options): Promise<vo
     if (process.stdin.isTTY && !options.yes && (await askOnce(`Remove ${what}? [y/N] `)) !== 'y') {
       throw new AgentError('DENIED', `${what}: nothing was removed`);
     }
-    if (database === 'vm') await deleteGuest(paths, options.root, key);
+    if (database === 'vm') await callAgentOrActAlone(paths, 'delete_vm', [key], DELETE_MS);
     else await store.delete(database, key);
     process.stdout.write(`${what}: removed\n`);
   } finally {
     await store.close();
   }
-}
-
-/** By the agent where one runs, for it may be about to start the guest; else in its stead, so that none starts meanwhile. */
-async function deleteGuest(paths: AgentPaths, root: string, path: string): Promise<void> {
-  let reply: unknown;
-  try {
-    reply = await callLocalAgent(paths, 'delete_vm', [path], DELETE_MS);
-  } catch (error) {
-    if (!isNotRunning(error)) throw error;
-    const { callWithoutAgent } = await import('../src/main.ts');
-    reply = await callWithoutAgent(root, 'delete_vm', [path]);
-  }
-  if (isFailure(reply as XmlRpcValue)) throw new AgentError('WRONG_STATE', String(reply));
 }

@@ -72,6 +72,16 @@ withRoot(program.command('passwd'))
     await changePassword(new AgentPaths(root), user, role, stdin === true);
   });
 
+withRoot(program.command('check'))
+  .description('find what in a guest file will keep the guest from running; exit code 1 when something will')
+  .argument('<guest>', 'name of a registered guest, or the path of any')
+  .option('--fix', 'make the safe changes')
+  .option('--json', 'print JSON')
+  .action(async (guest: string, { fix, json, root }: CommonOptions & { fix?: boolean; json?: boolean }) => {
+    const { checkGuest } = await import('./check.ts');
+    await checkGuest(new AgentPaths(root), guest, { fix: fix === true, json: json === true });
+  });
+
 await runProgram(program);
 
 function withConfig(command: typeof program): typeof program {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentPaths } from '../config/paths.ts';
 import type { Settings } from '../config/settings.ts';
@@ -13,6 +13,8 @@ import type { Log } from '../host/log.ts';
 import { allMethods } from '../methods/all.ts';
 import {
   DEFAULT_REPOSITORY,
+  guestNameOf,
+  type GuestPath,
   isGuestName,
   isRepositoryId,
   MOUNT_DIRECTORY,
@@ -30,6 +32,10 @@ import { type AgentIdentity, AgentStatus } from '../services/agent-status.ts';
 import type { Credentials } from '../services/credentials.ts';
 import { Databases } from '../services/databases.ts';
 import { GuestCatalog } from '../services/guest-catalog.ts';
+import { GuestChecks } from '../services/guest-checks.ts';
+import { GuestConfiguration } from '../services/guest-configuration.ts';
+import { GuestDisks } from '../services/guest-disks.ts';
+import { GuestEditing } from '../services/guest-editing.ts';
 import { GuestFiles } from '../services/guest-files.ts';
 import { GuestLifecycle } from '../services/guest-lifecycle.ts';
 import { GuestMembership } from '../services/guest-membership.ts';
@@ -38,7 +44,8 @@ import { HostFigures } from '../services/host-figures.ts';
 import { Neighbours } from '../services/neighbours.ts';
 import { DamagedDatabaseError, setDatabaseAside, SqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
-import { readGuestConfig } from '../vmcfg/guest-config.ts';
+import { StartPlanner } from '../services/start-planner.ts';
+import { GuestReader } from '../vmcfg/guest-reader.ts';
 
 export interface CoreParts {
   readonly paths: AgentPaths;
@@ -86,24 +93,34 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     settings.address === null ? ownAddresses() : [settings.address, ...ownAddresses()];
   const ownAddress = (): string => addresses()[0] ?? '127.0.0.1';
   const availableMemoryMib = (): number => readAvailableMemoryMib() - settings.guests.memoryReserveMib;
-  const files = new GuestFiles({
-    paths,
-    parse: (bytes, path) => readGuestConfig(bytes, path, { uname: facts.uname }),
-    kernelDirectories: settings.guests.kernelDirectories,
+  const reader = new GuestReader({ uname: facts.uname });
+  const { kernelDirectories } = settings.guests;
+  const files = new GuestFiles({ paths, reader });
+  const disks = new GuestDisks({ files, holdings: () => driver.holdings() });
+  const planner = new StartPlanner({
+    driver,
+    files,
+    disks,
+    reader,
+    bootFiles: { find: () => Promise.reject(new Error('')) },
+    makeDirectory: path => makeBootDirectory(paths, path),
+    kernelDirectories,
     availableMemoryMib,
+    processors: facts.processors,
   });
   const membership = new GuestMembership({ driver, records, files, lanes });
   const guestLifecycle = new GuestLifecycle({
     driver,
     records,
     membership,
-    files,
+    planner,
     lanes,
     clock,
     log,
     stopTimeoutMs: settings.guests.stopTimeoutMs,
     ownAddress,
   });
+  const editing = new GuestEditing({ driver, records, files, disks, planner, reader, lanes });
   const identity = (): AgentIdentity => ({
     version: parts.version,
     processId: parts.processId,
@@ -129,6 +146,18 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     credentials: parts.credentials,
     databases: new Databases(store),
     guestCatalog: new GuestCatalog(records, files),
+    guestChecks: new GuestChecks({
+      driver,
+      accelerator: probe.accelerator,
+      records,
+      files,
+      disks,
+      editing,
+      reader,
+      facts,
+      kernelDirectories,
+    }),
+    guestConfiguration: new GuestConfiguration({ editing, files, reader, paths }),
     guestLifecycle,
     guestMembership: membership,
     hostFigures: new HostFigures({
@@ -156,6 +185,13 @@ export async function openCore(parts: CoreParts): Promise<Core> {
       await store.close();
     },
   };
+}
+
+/** Kernels of guests are private while they lie there: they hold what the guest's owner put into them. */
+function makeBootDirectory(paths: AgentPaths, path: GuestPath): string {
+  const parent = join(paths.runtimeDirectory, 'boot');
+  mkdirSync(parent, { recursive: true, mode: 0o700 });
+  return mkdtempSync(join(parent, `${guestNameOf(path)}-`));
 }
 
 function driverMakers({ clock, log, paths, searchPath, settings }: CoreParts): Parameters<typeof detectDriver>[1] {

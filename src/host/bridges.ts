@@ -24,6 +24,15 @@ export function interfaceExists(name: string): boolean {
   return existsSync(`/sys/class/net/${name}`);
 }
 
+/** Whether frames on bridges pass the server's own firewall (br_netfilter). */
+export function filtersBridges(): boolean {
+  try {
+    return readFileSync('/proc/sys/net/bridge/bridge-nf-call-iptables', 'utf8').trim() !== '0';
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Makes tap interfaces that last until they are removed, each a port of its bridge, with its packet size, and up. The
  * server itself gets no address on them, for the guest's network is none of its business.

@@ -1,5 +1,7 @@
 import type { RegisteredMethod } from '../rpc/method.ts';
 import { agentMethods } from './agent.ts';
+import { guestConfigurationMethods } from './guest-configuration.ts';
+import { guestDeviceMethods } from './guest-devices.ts';
 import { guestLifecycleMethods } from './guest-lifecycle.ts';
 import { guestRecordMethods } from './guest-records.ts';
 import { hostMethods } from './host.ts';
@@ -8,6 +10,8 @@ import { systemMethods } from './system.ts';
 /** Every method of the agent. */
 export const allMethods: readonly RegisteredMethod[] = [
   ...agentMethods,
+  ...guestConfigurationMethods,
+  ...guestDeviceMethods,
   ...guestLifecycleMethods,
   ...guestRecordMethods,
   ...hostMethods,

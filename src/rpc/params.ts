@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { AgentError } from '../errors.ts';
 import { type GuestPath, isGuestName, parseGuestPath, quote } from '../model/guest-path.ts';
-import { XmlRpcDateTime, type XmlRpcValue } from '../xmlrpc/values.ts';
+import { isStruct, XmlRpcDateTime, type XmlRpcStruct, type XmlRpcValue } from '../xmlrpc/values.ts';
 
 /** XML-RPC types as `system.methodSignature` names them. */
 export type WireType = 'string' | 'int' | 'boolean' | 'array' | 'struct';
@@ -49,6 +49,14 @@ export function text(summary: string, { longest = LONGEST_TEXT, example = 'hello
 /** The directory of a guest, such as `/OVS/running_pool/guest`. */
 export function guestPath(summary: string): Param<GuestPath> {
   return refined(text(summary, { example: '/OVS/running_pool/guest' }), parseGuestPath);
+}
+
+/** The guest file of a guest, such as `/OVS/running_pool/guest/vm.cfg`; its value is the guest's directory. */
+export function guestFile(summary: string): Param<GuestPath> {
+  return refined(text(summary, { example: '/OVS/running_pool/guest/vm.cfg' }), (value, name) => {
+    if (!value.endsWith('/vm.cfg')) throw badValue(name, `${quote(value)} is no guest file; it must end in /vm.cfg`);
+    return parseGuestPath(value.slice(0, -'/vm.cfg'.length));
+  });
 }
 
 export function guestName(summary: string): Param<string> {
@@ -130,6 +138,33 @@ export function list(summary: string, example: readonly XmlRpcValue[]): Param<re
       return value as readonly XmlRpcValue[];
     },
   };
+}
+
+/** A struct of values of any kind. */
+export function struct(summary: string, example: XmlRpcStruct): Param<XmlRpcStruct> {
+  return {
+    wireType: 'struct',
+    summary,
+    isOptional: false,
+    example,
+    parse(value, name) {
+      if (!isStruct(value)) throw wrongType(name, 'a struct', value);
+      return value;
+    },
+  };
+}
+
+/** Text of a form of its own. `parse` gives the reason, as the rest of a sentence, when it is of another. */
+export function formed<T extends object>(
+  summary: string,
+  example: string,
+  parse: (text: string) => T | string,
+): Param<T> {
+  return refined(text(summary, { example }), (value, name) => {
+    const result = parse(value);
+    if (typeof result === 'string') throw badValue(name, result);
+    return result;
+  });
 }
 
 /** May be left out at the end of a call; an empty text or nil stands for it too, as old clients send them. */

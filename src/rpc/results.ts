@@ -34,6 +34,14 @@ export function pairs<K extends string>(
   };
 }
 
+/**
+ * `success:vif0=…;vif1=…`: as many pairs as there are things.
+ * @param form of the reply, and what it means
+ */
+export function numberedPairs(form: string, example: string): Result<ReplyPairs> {
+  return { wireType: 'string', summary: form, example, encode: value => pairsReply(value) };
+}
+
 /** A value as it is: a struct, an array of them, or what the methods of introspection are specified to answer. */
 export function record(
   summary: string,

@@ -3,6 +3,8 @@ import type { AgentStatus } from '../services/agent-status.ts';
 import type { Credentials } from '../services/credentials.ts';
 import type { Databases } from '../services/databases.ts';
 import type { GuestCatalog } from '../services/guest-catalog.ts';
+import type { GuestChecks } from '../services/guest-checks.ts';
+import type { GuestConfiguration } from '../services/guest-configuration.ts';
 import type { GuestLifecycle } from '../services/guest-lifecycle.ts';
 import type { GuestMembership } from '../services/guest-membership.ts';
 import type { HostFigures } from '../services/host-figures.ts';
@@ -16,6 +18,8 @@ export interface Services {
   readonly credentials: Credentials;
   readonly databases: Databases;
   readonly guestCatalog: GuestCatalog;
+  readonly guestChecks: GuestChecks;
+  readonly guestConfiguration: GuestConfiguration;
   readonly guestLifecycle: GuestLifecycle;
   readonly guestMembership: GuestMembership;
   readonly hostFigures: HostFigures;

@@ -6,15 +6,15 @@ import type { GuestPath } from '../model/guest-path.ts';
 import { type GuestAct, type GuestStatus, requireStatus, statusFrom } from '../model/guest-state.ts';
 import type { GuestLanes } from '../operations/guest-lanes.ts';
 import type { Caller } from './caller.ts';
-import type { GuestFiles } from './guest-files.ts';
 import type { GuestMembership } from './guest-membership.ts';
 import type { GuestRecord, GuestRecords } from './guest-records.ts';
+import type { StartPlanner } from './start-planner.ts';
 
 export interface GuestLifecycleParts {
   readonly driver: Driver;
   readonly records: GuestRecords;
   readonly membership: GuestMembership;
-  readonly files: GuestFiles;
+  readonly planner: StartPlanner;
   readonly lanes: GuestLanes;
   readonly clock: Clock;
   readonly log: Log;
@@ -56,22 +56,21 @@ export class GuestLifecycle {
    * @returns the address of the server it runs on
    */
   async start(caller: Caller, path: GuestPath): Promise<{ ip: string }> {
-    const { driver, files, membership, records } = this.#parts;
+    const { membership, planner, records } = this.#parts;
     await this.#act(
       'start',
       path,
-      async () => {
-        const plan = await files.planStart(path);
-        driver.check(plan);
-        const domain = await this.#startShowing(caller, plan);
-        await records.setStatus(path, statusFrom('INITIALIZING', domain.state), undefined, {
-          memory: plan.config.memoryMib,
-          vcpus: plan.config.vcpus,
-          server: this.#parts.ownAddress(),
-          vnc_port: domain.vncPort ?? null,
-        });
-        return domain;
-      },
+      () =>
+        planner.withPlan(caller, path, async plan => {
+          const domain = await this.#startShowing(caller, plan);
+          await records.setStatus(path, statusFrom('INITIALIZING', domain.state), undefined, {
+            memory: plan.config.memoryMib,
+            vcpus: plan.config.vcpus,
+            server: this.#parts.ownAddress(),
+            vnc_port: domain.vncPort ?? null,
+          });
+          return domain;
+        }),
       () => membership.registerInLane(caller, path),
     );
     return { ip: this.#parts.ownAddress() };

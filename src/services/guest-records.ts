@@ -65,6 +65,11 @@ export class GuestRecords {
     });
   }
 
+  /** Stores what is known of a guest beside its status. */
+  setFields(path: GuestPath, fields: FieldChanges): Promise<void> {
+    return this.#store.merge(GUEST_DATABASE, path, fields);
+  }
+
   remove(path: GuestPath): Promise<void> {
     return this.#store.delete(GUEST_DATABASE, path);
   }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { AgentError } from '../errors.ts';
 import type { Disk, GuestConfig, NetworkInterface } from '../model/guest-config.ts';
 import { guestNameOf, type GuestPath, isGuestName, quote } from '../model/guest-path.ts';
 import { bootOf } from './boot.ts';
@@ -10,7 +9,7 @@ import { type DisplayDefaults, displayOf, standardDisplayDefaults, videoOf } fro
 import { clockOf, endPolicyOf, machineFeaturesOf, requireKnownDeviceModel } from './machine.ts';
 import { parseNetworkInterface } from './network-interface.ts';
 import { pinningOf, processorShareOf } from './processors.ts';
-import { decodeGuestFile, type GuestFile, type HostFacts, parseGuestFile } from './reader.ts';
+import type { GuestFile } from './reader.ts';
 
 /** Memory of a guest whose file names none (xm.conf(5)). */
 const STANDARD_MEMORY_MIB = 128;
@@ -28,36 +27,10 @@ export interface GuestDefaults {
 export const standardGuestDefaults: GuestDefaults = { display: standardDisplayDefaults, bridge: undefined };
 
 /**
- * Reads a guest file. Keys that later releases write and that change nothing here (`OVM_*` and the like) are left out.
+ * The guest that a file describes. Keys that later releases write and that change nothing here (`OVM_*` and the like) are
+ * left out.
  * @throws AgentError BAD_CONFIG with line and column of what cannot be used
  */
-export function readGuestConfig(
-  bytes: Uint8Array,
-  path: GuestPath,
-  facts: HostFacts,
-  defaults: GuestDefaults = standardGuestDefaults,
-): GuestConfig {
-  return withPath(path, () => guestConfigFrom(parseGuestFile(decodeGuestFile(bytes), facts), path, defaults));
-}
-
-/**
- * The names and values of a guest file, whether or not a guest can be made of them.
- * @throws AgentError BAD_CONFIG
- */
-export function readGuestFile(bytes: Uint8Array, path: GuestPath, facts: HostFacts): GuestFile {
-  return withPath(path, () => parseGuestFile(decodeGuestFile(bytes), facts));
-}
-
-function withPath<T>(path: GuestPath, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof AgentError)) throw error;
-    throw new AgentError(error.code, `vm.cfg of ${path}: ${error.message}`, { cause: error.cause });
-  }
-}
-
-/** @throws AgentError BAD_CONFIG */
 export function guestConfigFrom(file: GuestFile, path: GuestPath, defaults: GuestDefaults): GuestConfig {
   const keys = new ConfigKeys(file);
   const kind = kindOf(keys);

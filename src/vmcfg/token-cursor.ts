@@ -10,6 +10,11 @@ const RESERVED = new Set(
   ).split(' '),
 );
 
+/** Whether a word belongs to Python's grammar and so can be no name. */
+export function isReserved(word: string): boolean {
+  return RESERVED.has(word);
+}
+
 /** The place in the tokens of a file up to which it has been parsed. */
 export class TokenCursor {
   readonly source: SourceText;

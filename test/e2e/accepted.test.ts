@@ -7,7 +7,7 @@ import { QmpConnection } from '../../src/drivers/qemu/qmp-connection.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import type { Disk, GuestConfig } from '../../src/model/guest-config.ts';
 import { parseGuestPath } from '../../src/model/guest-path.ts';
-import { readGuestConfig } from '../../src/vmcfg/guest-config.ts';
+import { GuestReader } from '../../src/vmcfg/guest-reader.ts';
 import { demoGuest, requireDemoGuest } from '../support/demo-guest.ts';
 import { makeTemporaryDirectory } from '../support/temporary.ts';
 import { waitUntil } from '../support/wait.ts';
@@ -56,7 +56,7 @@ function onThisMachine(guest: GuestConfig): GuestConfig {
 describe('QEMU takes the command line of the guest file', () => {
   it.each(names)('%s', async name => {
     const path = parseGuestPath(`/OVS/running_pool/${name.slice(0, -'.cfg'.length)}`);
-    const guest = onThisMachine(readGuestConfig(readFileSync(join(folder, name)), path, facts64));
+    const guest = onThisMachine(new GuestReader(facts64).readConfig(readFileSync(join(folder, name)), path));
     const at = (file: string): string => join(directory, file);
     const files = { monitor: at('qmp'), serial: at('serial'), processId: at('pid'), interfacePrefix: 'vm0' };
     const moment = { now: new Date('2026-07-01T12:00:00Z'), localOffsetSeconds: 0 };

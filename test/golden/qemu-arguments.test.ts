@@ -6,7 +6,7 @@ import { whyNotOnQemu } from '../../src/drivers/qemu/refusals.ts';
 import { messageOf } from '../../src/errors.ts';
 import type { GuestConfig } from '../../src/model/guest-config.ts';
 import { parseGuestPath } from '../../src/model/guest-path.ts';
-import { readGuestConfig } from '../../src/vmcfg/guest-config.ts';
+import { GuestReader } from '../../src/vmcfg/guest-reader.ts';
 import { expectGolden } from '../support/golden.ts';
 import { demoConfig } from '../support/guest-config.ts';
 import { facts64 } from '../unit/vmcfg/guest-files.ts';
@@ -41,10 +41,9 @@ function lines(args: readonly string[]): string {
 }
 
 function read(name: string): GuestConfig {
-  return readGuestConfig(
+  return new GuestReader(facts64).readConfig(
     readFileSync(join(import.meta.dirname, `files/${name.startsWith('refused-') ? 'refused' : 'qemu'}/${name}.cfg`)),
     parseGuestPath(`/OVS/running_pool/${name}`),
-    facts64,
   );
 }
 

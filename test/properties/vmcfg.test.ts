@@ -8,9 +8,9 @@ import { PlainPython } from './plain-python.ts';
 
 /** Fixed, so that a failure is the change's; another one explores. */
 const seed = Number(process.env['FC_SEED'] ?? 20_100_208);
-const plainFiles = Number(process.env['VMCFG_PLAIN_FILES'] ?? 300);
+const plainFiles = Number(process.env['VMCFG_PLAIN_FILES'] ?? 500);
 const patterns = 2_000;
-const mutations = Number(process.env['VMCFG_MUTATIONS'] ?? 20_000);
+const mutations = Number(process.env['VMCFG_MUTATIONS'] ?? 100_000);
 
 /**
  * Runs each file and describes its variables. The facts are those of the test and not of the machine, and the classes

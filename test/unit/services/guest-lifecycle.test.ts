@@ -1,72 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Driver } from '../../../src/drivers/driver.ts';
-import { SimulatedDriver, SimulatedMachine } from '../../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../../../src/drivers/simulated/simulated-driver.ts';
 import { AgentError } from '../../../src/errors.ts';
-import { systemClock } from '../../../src/host/clock.ts';
-import { parseGuestPath } from '../../../src/model/guest-path.ts';
-import { GuestLanes } from '../../../src/operations/guest-lanes.ts';
-import { GuestFiles } from '../../../src/services/guest-files.ts';
-import { GuestLifecycle } from '../../../src/services/guest-lifecycle.ts';
-import { GuestMembership } from '../../../src/services/guest-membership.ts';
-import { GuestRecords } from '../../../src/services/guest-records.ts';
-import { SqliteStore } from '../../../src/store/sqlite-store.ts';
-import { readGuestConfig } from '../../../src/vmcfg/guest-config.ts';
-import { facts64 } from '../vmcfg/guest-files.ts';
-import { silentLog } from '../../support/silent-log.ts';
-import { temporaryDirectory } from '../../support/temporary.ts';
+import { caller, guestPath, guestServices } from '../../support/guest-services.ts';
 
-const caller = { user: 'tester', log: silentLog };
-const path = parseGuestPath('/OVS/running_pool/guest');
-
-interface Agent {
-  readonly machine: SimulatedMachine;
-  readonly lifecycle: GuestLifecycle;
-  readonly membership: GuestMembership;
-  readonly records: GuestRecords;
-  readonly lanes: GuestLanes;
-  readonly root: string;
-  readonly status: () => string | undefined;
-}
-
-/** The services over a simulated machine, with a guest whose directory and guest file are there. */
-function agent({
-  machine = new SimulatedMachine(),
-  lines = [] as string[],
-  stopTimeoutMs = 10_000,
-  wrap = (driver: Driver): Driver => driver,
-  root = temporaryDirectory(),
-} = {}): Agent {
-  mkdirSync(join(root, path), { recursive: true });
-  mkdirSync(join(root, 'boot'), { recursive: true });
-  writeFileSync(join(root, 'boot/vmlinuz'), '');
-  writeFileSync(join(root, path, 'vm.cfg'), ["kernel = '/boot/vmlinuz'", 'memory = 64', ...lines].join('\n'));
-  const store = SqliteStore.open(join(root, 'agent.db'));
-  onTestFinished(() => store.close());
-  const driver = wrap(new SimulatedDriver(machine));
-  const records = new GuestRecords(store, systemClock);
-  const lanes = new GuestLanes(8);
-  const files = new GuestFiles({
-    paths: { onDisk: given => join(root, given) },
-    parse: (bytes, guest) => readGuestConfig(bytes, guest, facts64),
-    kernelDirectories: ['/boot'],
-    availableMemoryMib: () => 1000,
-  });
-  const membership = new GuestMembership({ driver, records, files, lanes });
-  const lifecycle = new GuestLifecycle({
-    driver,
-    records,
-    membership,
-    files,
-    lanes,
-    clock: systemClock,
-    log: silentLog,
-    stopTimeoutMs,
-    ownAddress: () => '10.0.0.1',
-  });
-  return { machine, lifecycle, membership, records, lanes, root, status: () => records.find(path)?.status };
-}
+const path = guestPath;
+const agent = guestServices;
 
 /** The driver with one of its acts replaced by a failure. */
 function failing(act: keyof Driver, error: AgentError): (driver: Driver) => Driver {

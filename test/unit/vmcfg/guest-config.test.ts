@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { GuestConfig } from '../../../src/model/guest-config.ts';
 import { parseGuestPath } from '../../../src/model/guest-path.ts';
-import { readGuestConfig } from '../../../src/vmcfg/guest-config.ts';
+import { GuestReader } from '../../../src/vmcfg/guest-reader.ts';
 import { facts64 } from './guest-files.ts';
 
 const path = parseGuestPath('/OVS/running_pool/guest');
 
 function read(...lines: string[]): GuestConfig {
-  return readGuestConfig(Buffer.from(lines.join('\n')), path, facts64);
+  return new GuestReader(facts64).readConfig(Buffer.from(lines.join('\n')), path);
 }
 
 const para = "kernel = '/boot/vmlinuz'";
@@ -38,7 +38,10 @@ describe('the configuration of a guest', () => {
     const macs = once.networkInterfaces.map(card => card.mac);
     expect(new Set(macs).size).toBe(2);
     for (const mac of macs) expect(mac).toMatch(/^00:16:3e:[0-7][0-9a-f]:[0-9a-f]{2}:[0-9a-f]{2}$/);
-    const other = readGuestConfig(Buffer.from(lines.join('\n')), parseGuestPath('/OVS/running_pool/other'), facts64);
+    const other = new GuestReader(facts64).readConfig(
+      Buffer.from(lines.join('\n')),
+      parseGuestPath('/OVS/running_pool/other'),
+    );
     expect(other.uuid).not.toBe(once.uuid);
     expect(other.networkInterfaces[0]?.mac).not.toBe(macs[0]);
   });

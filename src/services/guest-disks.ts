@@ -1,0 +1,98 @@
+import { open, stat } from 'node:fs/promises';
+import type { Holdings } from '../drivers/driver.ts';
+import { AgentError } from '../errors.ts';
+import { findHolders } from '../host/file-holders.ts';
+import type { Disk, DiskMode } from '../model/guest-config.ts';
+import { type GuestPath, quote } from '../model/guest-path.ts';
+import { findRealPath, type GuestFiles } from './guest-files.ts';
+import { findQcow2Reference } from './qcow2.ts';
+
+export interface GuestDisksParts {
+  readonly files: GuestFiles;
+  readonly holdings: () => readonly Holdings[];
+}
+
+/** The images and devices of guests: where they lie, whether they can be used, and who uses them. */
+export class GuestDisks {
+  readonly #parts: GuestDisksParts;
+
+  constructor(parts: GuestDisksParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The disk with its source as it lies on this server's disk.
+   * @throws AgentError NO_SUCH_FILE, BAD_CONFIG, NOT_SUPPORTED
+   */
+  async resolve(act: string, path: GuestPath, disk: Disk): Promise<Disk> {
+    if (disk.source === undefined) return disk;
+    const label = `disk ${disk.target}`;
+    if (disk.sourceKind === 'device') return { ...disk, source: await deviceOnDisk(act, path, label, disk.source) };
+    const source = await this.#parts.files.findFile(act, path, label, disk.source);
+    if (disk.format === 'qcow2') await refuseReferences(act, path, label, source);
+    return { ...disk, source };
+  }
+
+  /**
+   * Finds out whether a running guest has one of the disks, so that two never write to the same.
+   * @param disks with sources as they lie on this server's disk
+   * @throws AgentError IN_USE with the name of the guest that has it
+   */
+  requireFree(act: string, path: GuestPath, disks: readonly Disk[]): void {
+    for (const held of this.#parts.holdings()) {
+      if (held.path === path) continue;
+      for (const { mode, source, target } of disks) {
+        const other = held.disks.find(candidate => candidate.source === source);
+        if (!other || canShare(mode, other.mode)) continue;
+        throw new AgentError(
+          'IN_USE',
+          `${act} ${path}: disk ${target} (${source}) is in use by ${held.path}, as ${other.target} with mode ${other.mode}; ` +
+            `stop that guest, or write w! in both for a disk that they share`,
+        );
+      }
+    }
+  }
+
+  /** After a failure: the processes of this server that have one of the disks open, as the rest of a sentence. */
+  async describeHolders(disks: readonly Disk[]): Promise<string> {
+    const sources = disks.flatMap(disk => disk.source ?? []);
+    const holders = await findHolders(sources);
+    return holders
+      .map(({ command, file, processId }) => `; ${file} is open in process ${processId} (${command})`)
+      .join('');
+  }
+}
+
+/** As Xen's block script: readers among themselves, and those who all said w! (xl-disk-configuration(5)). */
+export function canShare(mode: DiskMode, other: DiskMode): boolean {
+  return mode === other && mode !== 'w';
+}
+
+/** Devices are those of this server, whatever root directory the agent has. */
+async function deviceOnDisk(act: string, path: GuestPath, label: string, given: string): Promise<string> {
+  const device = await findRealPath(given);
+  if (device === undefined || !(await stat(device)).isBlockDevice()) {
+    throw new AgentError(
+      'NO_SUCH_FILE',
+      `${act} ${path}: ${label} ${quote(given)} is no block device of this server; see phy: in vm.cfg`,
+    );
+  }
+  return device;
+}
+
+async function refuseReferences(act: string, path: GuestPath, label: string, file: string): Promise<void> {
+  const handle = await open(file, 'r');
+  try {
+    const header = Buffer.alloc(104);
+    await handle.read(header, 0, header.length, 0);
+    const reference = findQcow2Reference(header);
+    if (reference === undefined) return;
+    throw new AgentError(
+      'NOT_SUPPORTED',
+      `${act} ${path}: ${label} is a qcow2 image with ${reference}, which could name any file of this server; ` +
+        'make it whole with "qemu-img convert -O qcow2"',
+    );
+  } finally {
+    await handle.close();
+  }
+}

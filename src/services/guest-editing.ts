@@ -1,0 +1,184 @@
+import type { Driver } from '../drivers/driver.ts';
+import { AgentError } from '../errors.ts';
+import type { Disk, GuestConfig, NetworkInterface } from '../model/guest-config.ts';
+import type { GuestPath } from '../model/guest-path.ts';
+import { requireStatus, statusFrom } from '../model/guest-state.ts';
+import type { GuestLanes } from '../operations/guest-lanes.ts';
+import type { GuestFileEditor } from '../vmcfg/editor.ts';
+import type { GuestReader } from '../vmcfg/guest-reader.ts';
+import type { Caller } from './caller.ts';
+import type { GuestDisks } from './guest-disks.ts';
+import type { GuestFiles } from './guest-files.ts';
+import type { GuestRecords } from './guest-records.ts';
+import { requireBridge, type StartPlanner } from './start-planner.ts';
+
+export interface GuestEditingParts {
+  readonly driver: Driver;
+  readonly records: GuestRecords;
+  readonly files: GuestFiles;
+  readonly disks: GuestDisks;
+  readonly planner: StartPlanner;
+  readonly reader: GuestReader;
+  readonly lanes: GuestLanes;
+}
+
+export interface Edit {
+  /** What is done, in the words of the log, such as `set memory`. */
+  readonly what: string;
+  /**
+   * @param config the guest as the file describes it; it throws where the file describes none
+   * @param isRunning whether a running guest is changed as well
+   */
+  readonly change: (editor: GuestFileEditor, config: () => GuestConfig, isRunning: boolean) => void;
+  /** Leave a running guest as it is: the change holds from its next start. */
+  readonly onlyFile?: boolean;
+  /** Digest of the file that the caller has seen. */
+  readonly digest?: string | undefined;
+}
+
+/** One change of a running guest, and the one that takes it back. */
+interface LiveAct {
+  readonly act: () => Promise<void>;
+  readonly undo: () => Promise<void>;
+}
+
+/**
+ * Changes guest files, and the guests that run with them. A change is first made to the text in memory and read as a
+ * whole; then the file is written, then the running guest is changed. Where that cannot be done the file is as it was.
+ */
+export class GuestEditing {
+  readonly #parts: GuestEditingParts;
+
+  constructor(parts: GuestEditingParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @returns the digest of the file as it is now
+   * @throws AgentError NO_SUCH_GUEST, BAD_CONFIG, STALE, WRONG_STATE, BUSY, and what a running guest answers
+   */
+  edit(caller: Caller, path: GuestPath, edit: Edit): Promise<string> {
+    return this.#parts.lanes.run(path, edit.what, () => this.#editInLane(caller, path, edit));
+  }
+
+  async #editInLane(caller: Caller, path: GuestPath, edit: Edit): Promise<string> {
+    const { driver, files, reader, records } = this.#parts;
+    const { state } = await driver.inspect(path);
+    const record = records.find(path);
+    requireStatus('configure', path, statusFrom(record?.status ?? 'DOWN', state), record?.reason);
+    const isRunning = state !== 'absent' && !edit.onlyFile;
+    const before = await files.read(path);
+    if (edit.digest !== undefined && edit.digest !== before.digest) {
+      throw new AgentError(
+        'STALE',
+        `${edit.what} of ${path}: its vm.cfg is another than the one you read; read it again`,
+      );
+    }
+    const config = (): GuestConfig => reader.readConfig(before.bytes, path);
+    const bytes = reader.edit(before.bytes, path, editor => edit.change(editor, config, isRunning));
+    if (Buffer.from(bytes).equals(before.bytes)) return before.digest;
+    const after = reader.readConfig(bytes, path);
+    const acts = isRunning ? await this.#liveActs(caller, path, config(), after) : [];
+    const digest = await files.write(path, bytes, before.digest);
+    try {
+      await runAll(acts);
+    } catch (error) {
+      await files.write(path, before.bytes, digest);
+      throw error;
+    }
+    if (record) await records.setFields(path, { memory: after.memoryMib, vcpus: after.vcpus });
+    caller.log.info({ guest: path, what: edit.what, live: acts.length > 0 }, 'vm.cfg was changed');
+    return digest;
+  }
+
+  /** What must be done to a running guest so that it is as its file says; nothing is done yet. */
+  async #liveActs(caller: Caller, path: GuestPath, before: GuestConfig, after: GuestConfig): Promise<LiveAct[]> {
+    const { driver } = this.#parts;
+    const acts: LiveAct[] = [];
+    if (after.memoryMib !== before.memoryMib) {
+      if (after.memoryMib > before.memoryMib)
+        this.#parts.planner.requireMemory('change', path, after.memoryMib - before.memoryMib);
+      acts.push(exchange(before.memoryMib, after.memoryMib, mib => driver.setMemory(path, mib, caller)));
+    }
+    if (after.vcpus !== before.vcpus)
+      acts.push(exchange(before.vcpus, after.vcpus, count => driver.setVcpus(path, count, caller)));
+    acts.push(...(await this.#diskActs(caller, path, before.disks, after.disks)));
+    acts.push(...this.#cardActs(caller, path, before.networkInterfaces, after.networkInterfaces));
+    const [old, now] = [before.display?.password, after.display?.password];
+    if (now !== undefined && now !== old)
+      acts.push(exchange(old ?? '', now, password => driver.setVncPassword(path, password, caller)));
+    return acts;
+  }
+
+  async #diskActs(
+    caller: Caller,
+    path: GuestPath,
+    before: readonly Disk[],
+    after: readonly Disk[],
+  ): Promise<LiveAct[]> {
+    const { disks, driver } = this.#parts;
+    const acts: LiveAct[] = [];
+    const resolved = (disk: Disk): Promise<Disk> => disks.resolve('change', path, disk);
+    const change = (old: Disk | undefined, now: Disk | undefined): LiveAct => {
+      if (old?.isCdrom && now?.isCdrom) return exchange(old, now, drive => driver.changeMedium(path, drive, caller));
+      const swap = async (from: Disk | undefined, to: Disk | undefined): Promise<void> => {
+        if (from) await driver.detachDisk(path, from.target, caller);
+        if (to) await driver.attachDisk(path, to, caller);
+      };
+      return { act: () => swap(old, now), undo: () => swap(now, old) };
+    };
+    for (const target of new Set([...before, ...after].map(disk => disk.target))) {
+      const old = before.find(disk => disk.target === target);
+      const now = after.find(disk => disk.target === target);
+      if (isSame(old, now)) continue;
+      const place = now && (await resolved(now));
+      if (place) disks.requireFree('change', path, [place]);
+      // What leaves may have lost its file meanwhile, which must not keep it there.
+      acts.push(change(old && (await resolved(old).catch(() => old)), place));
+    }
+    return acts;
+  }
+
+  #cardActs(
+    caller: Caller,
+    path: GuestPath,
+    before: readonly NetworkInterface[],
+    after: readonly NetworkInterface[],
+  ): LiveAct[] {
+    const { driver } = this.#parts;
+    const swap = async (from: NetworkInterface | undefined, to: NetworkInterface | undefined): Promise<void> => {
+      if (from) await driver.detachNetworkInterface(path, from.mac, caller);
+      if (to) await driver.attachNetworkInterface(path, to, caller);
+    };
+    return [...new Set([...before, ...after].map(card => card.mac))].flatMap(mac => {
+      const old = before.find(card => card.mac === mac);
+      const now = after.find(card => card.mac === mac);
+      if (isSame(old, now)) return [];
+      requireBridge('change', path, now?.bridge);
+      return [{ act: () => swap(old, now), undo: () => swap(now, old) }];
+    });
+  }
+}
+
+function exchange<T>(before: T, after: T, set: (value: T) => Promise<void>): LiveAct {
+  return { act: () => set(after), undo: () => set(before) };
+}
+
+/** Plain records of the model are the same when they are written the same. */
+function isSame(left: object | undefined, right: object | undefined): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}
+
+/** All acts or none: those that were done are taken back, the last one first, when a later one fails. */
+async function runAll(acts: readonly LiveAct[]): Promise<void> {
+  const done: LiveAct[] = [];
+  try {
+    for (const act of acts) {
+      await act.act();
+      done.push(act);
+    }
+  } catch (error) {
+    for (const act of done.reverse()) await act.undo().catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,187 @@
+import { rm } from 'node:fs/promises';
+import type { Driver, StartPlan } from '../drivers/driver.ts';
+import { AgentError, messageOf } from '../errors.ts';
+import { bridgeExists } from '../host/bridges.ts';
+import type { Boot, Disk, GuestConfig } from '../model/guest-config.ts';
+import { type GuestPath, quote } from '../model/guest-path.ts';
+import type { GuestReader } from '../vmcfg/guest-reader.ts';
+import type { Caller } from './caller.ts';
+import type { GuestDisks } from './guest-disks.ts';
+import type { GuestFiles } from './guest-files.ts';
+
+/** Finds kernel and ramdisk in an image, as the guest's own boot loader would (pygrub's work). */
+export interface BootFileFinder {
+  /**
+   * @param directory new, empty; what is found is put there
+   * @throws AgentError NO_SUCH_FILE, BAD_CONFIG, NOT_SUPPORTED, TIMEOUT, HOST
+   */
+  find(request: {
+    readonly image: string;
+    readonly directory: string;
+    readonly entry: string | undefined;
+    readonly commandLine: string;
+  }): Promise<{ readonly kernel: string; readonly ramdisk: string | undefined; readonly commandLine: string }>;
+}
+
+export interface StartPlannerParts {
+  readonly driver: Driver;
+  readonly files: GuestFiles;
+  readonly disks: GuestDisks;
+  readonly reader: GuestReader;
+  readonly bootFiles: BootFileFinder;
+  /** A new directory for the kernel and ramdisk of one start. */
+  readonly makeDirectory: (path: GuestPath) => string;
+  /** Directories outside the repositories from which kernels and ramdisks are taken, as given. */
+  readonly kernelDirectories: readonly string[];
+  /** Memory of this server that a new guest can have now, in MiB. */
+  readonly availableMemoryMib: () => number;
+  readonly processors: number;
+}
+
+/** Memory that a hypervisor needs beside that of the guest. */
+const OVERHEAD_MIB = 48;
+
+/** What a start needs is looked up and checked here; nothing but the guest file is changed. */
+export class StartPlanner {
+  readonly #parts: StartPlannerParts;
+
+  constructor(parts: StartPlannerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Runs `start` with everything that it needs: all files found, allowed, and as paths on disk.
+   * @throws AgentError NO_SUCH_GUEST, BAD_CONFIG, NO_SUCH_FILE, NO_RESOURCES, NOT_SUPPORTED, IN_USE
+   */
+  async withPlan<T>(caller: Caller, path: GuestPath, start: (plan: StartPlan) => Promise<T>): Promise<T> {
+    const config = await this.#readConfig(caller, path);
+    this.requireMemory('start', path, config.memoryMib);
+    this.#requireProcessors(path, config);
+    for (const { bridge } of config.networkInterfaces) requireBridge('start', path, bridge);
+    const disks = await Promise.all(config.disks.map(disk => this.#parts.disks.resolve('start', path, disk)));
+    this.#parts.disks.requireFree('start', path, disks);
+    this.#requireOwnIdentity(path, config);
+    const temporary = config.boot.from === 'bootloader' ? this.#parts.makeDirectory(path) : undefined;
+    try {
+      const boot = await this.#bootOnDisk(path, config, disks, temporary);
+      const plan = { path, config: { ...config, boot, disks } };
+      this.#parts.driver.check(plan);
+      return await start(plan).catch(async (error: unknown) => Promise.reject(await this.#explained(error, disks)));
+    } finally {
+      // A hypervisor has read both once it runs.
+      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+    }
+  }
+
+  /** @throws AgentError NO_RESOURCES */
+  requireMemory(act: string, path: GuestPath, memoryMib: number): void {
+    const needed = memoryMib + OVERHEAD_MIB;
+    const available = this.#parts.availableMemoryMib();
+    if (needed <= available) return;
+    throw new AgentError(
+      'NO_RESOURCES',
+      `${act} ${path}: it needs ${needed} MiB of memory (${memoryMib} of its own) and ${Math.max(0, available)} MiB ` +
+        'are free here; lower memory in its vm.cfg or stop another guest',
+    );
+  }
+
+  /** Reads the guest file; addresses that are made for its network cards are written into it. */
+  async #readConfig(caller: Caller, path: GuestPath): Promise<GuestConfig> {
+    const { files, reader } = this.#parts;
+    const { bytes, digest } = await files.read(path);
+    const config = reader.readConfig(bytes, path);
+    if (config.networkInterfaces.length === 0) return config;
+    const complete = reader.withMacs(bytes, path);
+    if (complete === bytes) return config;
+    try {
+      await files.write(path, complete, digest);
+      caller.log.info({ guest: path }, 'the addresses of its network cards were written into vm.cfg');
+    } catch (error) {
+      // They are the same at the next start all the same: a repository that cannot be written to is no obstacle.
+      caller.log.warn({ guest: path, reason: messageOf(error) }, 'vm.cfg could not be completed');
+    }
+    return config;
+  }
+
+  #requireProcessors(path: GuestPath, { pinning }: GuestConfig): void {
+    const { processors } = this.#parts;
+    const missing = pinning.flat().find(number => number >= processors);
+    if (missing === undefined) return;
+    throw new AgentError(
+      'NO_RESOURCES',
+      `start ${path}: cpus names processor ${missing}, and this server has 0 to ${processors - 1}; mend cpus in its vm.cfg`,
+    );
+  }
+
+  /** Two systems with one identity or one address disturb each other and all that talk to them. */
+  #requireOwnIdentity(path: GuestPath, { networkInterfaces, uuid }: GuestConfig): void {
+    for (const held of this.#parts.driver.holdings()) {
+      if (held.path === path) continue;
+      const mac = networkInterfaces.find(card => held.macs.includes(card.mac))?.mac;
+      const what = held.uuid === uuid ? `uuid ${uuid}` : mac === undefined ? undefined : `network address ${mac}`;
+      if (what === undefined) continue;
+      throw new AgentError(
+        'IN_USE',
+        `start ${path}: ${held.path} runs with the same ${what}; remove it from vm.cfg, and a new one is made`,
+      );
+    }
+  }
+
+  async #bootOnDisk(
+    path: GuestPath,
+    { boot }: GuestConfig,
+    disks: readonly Disk[],
+    temporary: string | undefined,
+  ): Promise<Boot> {
+    if (boot.from === 'firmware') return boot;
+    if (boot.from === 'bootloader') return this.#bootFromDisk(path, boot, disks, temporary!);
+    const find = (label: string, file: string): Promise<string> =>
+      this.#parts.files.findFile('start', path, label, file, this.#parts.kernelDirectories);
+    const [kernel, ramdisk] = await Promise.all([
+      find('kernel', boot.kernel),
+      boot.ramdisk === undefined ? undefined : find('ramdisk', boot.ramdisk),
+    ]);
+    return { ...boot, kernel, ramdisk };
+  }
+
+  async #bootFromDisk(
+    path: GuestPath,
+    { commandLine, entry }: Boot & { readonly from: 'bootloader' },
+    disks: readonly Disk[],
+    directory: string,
+  ): Promise<Boot> {
+    const disk = disks.find(candidate => !candidate.isCdrom);
+    if (disk?.source === undefined || disk.format !== 'raw') {
+      throw new AgentError(
+        'NOT_SUPPORTED',
+        `start ${path}: pygrub needs a raw image as its first disk; ` +
+          (disk ? `make it one with "qemu-img convert -O raw" and write file: for ${disk.target}` : 'add one to disk'),
+      );
+    }
+    try {
+      const found = await this.#parts.bootFiles.find({ image: disk.source, directory, entry, commandLine });
+      return { from: 'kernel', ...found };
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      throw new AgentError(error.code, `start ${path}: pygrub, disk ${disk.target}: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** A disk that another program has locked: QEMU knows that it is, and not by whom. */
+  async #explained(error: unknown, disks: readonly Disk[]): Promise<unknown> {
+    if (!(error instanceof AgentError) || !/Failed to get .*lock/.test(error.message)) return error;
+    const holders = await this.#parts.disks.describeHolders(disks);
+    return new AgentError('IN_USE', `${error.message}${holders}`, { cause: error });
+  }
+}
+
+/** @throws AgentError NO_RESOURCES */
+export function requireBridge(act: string, path: GuestPath, bridge: string | undefined): void {
+  if (bridge === undefined || bridgeExists(bridge)) return;
+  throw new AgentError(
+    'NO_RESOURCES',
+    `${act} ${path}: bridge ${quote(bridge)} is not on this server; make it, or name another in vif`,
+  );
+}
