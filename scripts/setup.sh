@@ -12,6 +12,11 @@ readonly NATIVE_FILE=$ROOT/node_modules/$NATIVE_PACKAGE/build/Release/better_sql
 readonly SYSTEM_NEEDS=(
   'qemu-system-x86  qemu-system-x86_64 --version'
   'qemu-utils       qemu-img --version'
+  'bubblewrap       bwrap --version'
+  'grub-common      grub-fstest --version'
+  'e2fsprogs        mke2fs -V'
+  'xfsprogs         mkfs.xfs -V'
+  'fdisk            sfdisk --version'
   'cpio             cpio --version'
   'kmod             modprobe --version'
   'curl             curl --version'

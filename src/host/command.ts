@@ -1,4 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { AgentError } from '../errors.ts';
 import type { Clock } from './clock.ts';
 import { killProcessGroup } from './processes.ts';
@@ -16,6 +18,8 @@ export interface CommandOptions {
   readonly outputLimitBytes?: number;
   /** What the command reads; nothing when left out. */
   readonly input?: string;
+  /** Takes the standard output, byte for byte, and is ended with it; `stdout` of the result is then empty. */
+  readonly output?: Writable;
   readonly clock: Clock;
 }
 
@@ -35,33 +39,46 @@ export function runCommand(program: string, args: readonly string[], options: Co
     child.stdin.end(options.input ?? '');
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
+    let hasFailed = false;
     const fail = (error: AgentError): void => {
+      // What is cut short fails once more; by then the process id may be another's.
+      if (hasFailed) return;
+      hasFailed = true;
       timer.cancel();
       if (child.pid !== undefined) killProcessGroup(child.pid);
+      options.output?.destroy();
       reject(error);
     };
     const timer = options.clock.setTimer(options.timeoutMs, () =>
       fail(new AgentError('TIMEOUT', `run ${program}: it did not end within ${options.timeoutMs} ms; it was killed`)),
     );
-    const collect = (parts: Buffer[]) => {
+    const collect = (parts: Buffer[] | undefined) => {
       let size = 0;
       return (part: Buffer): void => {
         size += part.length;
         if (size > limit)
           fail(new AgentError('HOST', `run ${program}: it wrote more than ${limit} bytes; it was killed`));
-        else parts.push(part);
+        else parts?.push(part);
       };
     };
-    child.stdout.on('data', collect(stdout));
+    child.stdout.on('data', collect(options.output ? undefined : stdout));
     child.stderr.on('data', collect(stderr));
     child.on('error', cause => fail(notStarted(program, 'is it installed?', cause)));
+    const delivered = options.output ? pipeline(child.stdout, options.output) : Promise.resolve();
+    delivered.catch((cause: unknown) =>
+      fail(new AgentError('HOST', `run ${program}: what it wrote cannot be kept; it was killed`, { cause })),
+    );
     child.on('close', (code, signal) => {
       timer.cancel();
-      resolve({
+      const result = {
         exitCode: code ?? (signal ? 128 : 1),
         stdout: Buffer.concat(stdout).toString(),
         stderr: Buffer.concat(stderr).toString(),
-      });
+      };
+      void delivered.then(
+        () => resolve(result),
+        () => undefined,
+      );
     });
   });
 }

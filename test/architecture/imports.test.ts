@@ -12,6 +12,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   host: ['errors.ts', 'model'],
   xmlrpc: ['errors.ts', 'model'],
   vmcfg: ['errors.ts', 'model'],
+  bootloader: ['errors.ts', 'model', 'host'],
   store: ['errors.ts', 'model'],
   peers: ['errors.ts', 'model', 'xmlrpc'],
   drivers: ['errors.ts', 'model', 'host'],

@@ -1,0 +1,111 @@
+import { stat } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
+import { AgentError } from '../errors.ts';
+import type { Clock } from './clock.ts';
+import { type CommandResult, runCommand } from './command.ts';
+
+/** Where a program in the sandbox finds the one file that it may read. */
+export const SANDBOXED_FILE = '/image';
+
+export interface SandboxOptions {
+  /** The one file that the program may read, and not write. */
+  readonly file: string;
+  readonly timeoutMs: number;
+  /** Most bytes of each of its outputs; see `CommandOptions`. */
+  readonly outputLimitBytes?: number;
+  /** Takes the standard output; see `CommandOptions`. */
+  readonly output?: Writable;
+  readonly clock: Clock;
+  /** The program that makes the sandbox, when it is not `bwrap` of the path. */
+  readonly sandboxProgram?: string;
+}
+
+const NOBODY = 65534;
+const READABLE_BY_OTHERS = 0o004;
+const READABLE_BY_OWNER = 0o400;
+const ADDRESS_SPACE_BYTES = 512 * 1024 * 1024;
+const OPEN_FILES = 32;
+
+/**
+ * Runs a program that handles what a stranger wrote, so that it can do nothing but read one file and write to its outputs.
+ *
+ * It is not root, or root of nothing: it has no capability, a user namespace in which nobody is mapped, and process, network,
+ * IPC and mount namespaces of its own, with nothing in them but programs, libraries and the file. It can make no file and is
+ * held in memory and processor time; it ends with the agent. Making the sandbox needs a root outside.
+ * @throws AgentError NO_SUCH_FILE for the file, HOST when the sandbox cannot be made, and those of `runCommand`
+ */
+export async function runSandboxed(
+  program: string,
+  args: readonly string[],
+  options: SandboxOptions,
+): Promise<CommandResult> {
+  const user = await userWhoReads(options.file);
+  const sandbox = options.sandboxProgram ?? 'bwrap';
+  const cpuSeconds = Math.ceil(options.timeoutMs / 1000);
+  const result = await runCommand(sandbox, sandboxArguments(options.file, user, cpuSeconds, [program, ...args]), {
+    ...options,
+  }).catch((error: unknown) => {
+    throw isMissing(error) ? notInstalled(sandbox, 'bubblewrap', error) : error;
+  });
+  if (/^bwrap: |^(?:\/usr\/bin\/)?(?:setpriv|unshare): /.test(result.stderr)) {
+    throw new AgentError(
+      'HOST',
+      `read ${options.file} in a sandbox: it cannot be made: ${firstLine(result.stderr)}; the agent must be root, and the kernel must allow user namespaces`,
+    );
+  }
+  if (result.exitCode === COMMAND_NOT_FOUND && result.stderr.startsWith('prlimit: ')) {
+    throw notInstalled(program, packageOf[program]);
+  }
+  return result;
+}
+
+/** Exit code of prlimit(1) when the program is not there. */
+const COMMAND_NOT_FOUND = 127;
+
+const packageOf: Readonly<Record<string, string>> = { 'grub-fstest': 'grub-common' };
+
+function notInstalled(program: string, debianPackage: string | undefined, cause?: unknown): AgentError {
+  const hint =
+    debianPackage === undefined ? 'install it' : `install it, on Debian with apt-get install ${debianPackage}`;
+  return new AgentError('HOST', `run ${program}: it is not installed; ${hint}`, { cause });
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof AgentError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0]!.slice(0, 300);
+
+/** The user with the least rights who may read the file: without capabilities, root may not read the files of others. */
+async function userWhoReads(file: string): Promise<number> {
+  const found = await stat(file).catch((cause: unknown) => {
+    throw new AgentError('NO_SUCH_FILE', `read ${file}: it cannot be looked up; a disk image is needed`, { cause });
+  });
+  if (!found.isFile()) {
+    throw new AgentError('NOT_SUPPORTED', `read ${file}: it is not a regular file; a disk image in a file is needed`);
+  }
+  if ((found.mode & READABLE_BY_OTHERS) !== 0) return NOBODY;
+  if ((found.mode & READABLE_BY_OWNER) !== 0) return found.uid;
+  throw new AgentError('HOST', `read ${file}: its owner may not read it; its mode must let the owner`);
+}
+
+/** Arguments of bwrap(1). What follows in turn are setpriv(1), unshare(1), prlimit(1) and the program, each run by the one before. */
+function sandboxArguments(file: string, user: number, cpuSeconds: number, command: readonly string[]): string[] {
+  return [
+    ...['--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
+    ...['--die-with-parent', '--new-session', '--hostname', 'sandbox'],
+    ...['--perms', '0755', '--dir', '/usr'],
+    ...['--ro-bind', '/usr/bin', '/usr/bin', '--ro-bind', '/usr/lib', '/usr/lib'],
+    ...['--ro-bind-try', '/usr/lib64', '/usr/lib64'],
+    ...['--symlink', 'usr/bin', '/bin', '--symlink', 'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64'],
+    ...['--ro-bind', file, SANDBOXED_FILE, '--remount-ro', '/', '--chdir', '/'],
+    '--',
+    ...['/usr/bin/setpriv', '--reuid', String(user), '--regid', String(NOBODY), '--clear-groups'],
+    ...['--inh-caps=-all', '--ambient-caps=-all', '--bounding-set=-all', '--no-new-privs'],
+    // With no user mapped, the program can make no further user namespace, which would give it capabilities there.
+    ...['/usr/bin/unshare', '--user'],
+    ...['/usr/bin/prlimit', `--as=${ADDRESS_SPACE_BYTES}`, `--cpu=${cpuSeconds}`, '--fsize=0', '--core=0'],
+    ...['--nproc=1', `--nofile=${OPEN_FILES}`, '--'],
+    ...command,
+  ];
+}
