@@ -2,8 +2,8 @@ import { posix } from 'node:path';
 
 /** Bounds on what a guest writes into its menu. Those of real guests have a few KiB and ten entries. */
 export const menuLimits = {
-  /** Longest menu, in bytes; that of pygrub. */
-  fileBytes: 1024 * 1024,
+  /** Longest menu, in bytes: each takes up to a microsecond of the agent. */
+  fileBytes: 256 * 1024,
   entries: 500,
   /** Longest path of a file in the image, in characters. */
   pathLength: 1024,

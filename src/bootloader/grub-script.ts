@@ -30,7 +30,8 @@ export class ScriptError extends Error {
 const DEEPEST_NESTING = 32;
 const BLANK = /[ \t\r]+/y;
 const PLAIN = /[^ \t\r\n;'"\\$]+/y;
-const VARIABLE = /\$(?:\{([^}\n]*)\}|([A-Za-z_]\w*|[0-9?@*#]))/y;
+/** Of bounded length, so that `${` over and over does not make each of them look to the end. */
+const VARIABLE = /\$(?:\{([^{}\n]{0,100})\}|([A-Za-z_]\w*|[0-9?@*#]))/y;
 const SINGLE_QUOTED = /'([^']*)'/y;
 const DOUBLE_QUOTED_TEXT = /[^"\\$]+/y;
 const COMMENT = /#[^\n]*/y;

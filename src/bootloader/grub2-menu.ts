@@ -104,11 +104,18 @@ class MenuReader {
 
   #addLoaderEntries(around: readonly MenuLevel[], place: { next: number }): void {
     for (const { id, title, script } of this.#files.loaderEntries) {
-      this.#add({
-        trail: [...around, { index: place.next++, title: plainText(title), id }],
-        body: parseScript(script),
-      });
+      const trail = [...around, { index: place.next++, title: plainText(title), id }];
+      this.#add({ trail, body: scriptOrError(script) });
     }
+  }
+}
+
+function scriptOrError(script: string): readonly Statement[] | ScriptError {
+  try {
+    return parseScript(script);
+  } catch (error) {
+    if (error instanceof ScriptError) return error;
+    throw error;
   }
 }
 

@@ -287,7 +287,7 @@ describe('an image that cannot be used', () => {
     const image = newImages().ext({ 'boot/grub/grub.cfg': '#\n'.repeat(5 * 2 ** 20) }, { sizeMib: 24 });
     await expect(find({ image })).rejects.toMatchObject({
       code: 'NOT_SUPPORTED',
-      message: `read /boot/grub/grub.cfg of ${image}: it is larger than 1048576 bytes; a smaller file is needed`,
+      message: `read /boot/grub/grub.cfg of ${image}: it is larger than 262144 bytes; a smaller file is needed`,
     });
   });
 
