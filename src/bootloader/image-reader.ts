@@ -158,7 +158,10 @@ export class ImageReader {
         },
       );
     if (timeoutMs <= 0) throw late();
-    const sandboxed = { file: this.image, timeoutMs, clock, ...options, ...(sandboxProgram && { sandboxProgram }) };
+    const sandboxed = {
+      ...{ file: this.image, timeoutMs, clock, debianPackage: 'grub-common', ...options },
+      ...(sandboxProgram && { sandboxProgram }),
+    };
     try {
       return await runSandboxed(readerProgram, args, sandboxed);
     } catch (error) {

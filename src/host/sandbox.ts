@@ -16,6 +16,8 @@ export interface SandboxOptions {
   /** Takes the standard output; see `CommandOptions`. */
   readonly output?: Writable;
   readonly clock: Clock;
+  /** The Debian package that holds the program, for the message when it is missing. */
+  readonly debianPackage: string;
   /** The program that makes the sandbox, when it is not `bwrap` of the path. */
   readonly sandboxProgram?: string;
 }
@@ -29,9 +31,9 @@ const OPEN_FILES = 32;
 /**
  * Runs a program that handles what a stranger wrote, so that it can do nothing but read one file and write to its outputs.
  *
- * It is not root, or root of nothing: it has no capability, a user namespace in which nobody is mapped, and process, network,
- * IPC and mount namespaces of its own, with nothing in them but programs, libraries and the file. It can make no file and is
- * held in memory and processor time; it ends with the agent. Making the sandbox needs a root outside.
+ * It has no capability, a user namespace in which nobody is mapped, and process, network, IPC and mount namespaces of its own,
+ * with nothing in them but programs, libraries and the file. It runs as nobody, or as the owner of a file that others may not
+ * read. It can make no file, is held in memory and processor time, and ends with the agent, which must be root.
  * @throws AgentError NO_SUCH_FILE for the file, HOST when the sandbox cannot be made, and those of `runCommand`
  */
 export async function runSandboxed(
@@ -54,7 +56,7 @@ export async function runSandboxed(
     );
   }
   if (result.exitCode === COMMAND_NOT_FOUND && result.stderr.startsWith('prlimit: ')) {
-    throw notInstalled(program, packageOf[program]);
+    throw notInstalled(program, options.debianPackage);
   }
   return result;
 }
@@ -62,12 +64,12 @@ export async function runSandboxed(
 /** Exit code of prlimit(1) when the program is not there. */
 const COMMAND_NOT_FOUND = 127;
 
-const packageOf: Readonly<Record<string, string>> = { 'grub-fstest': 'grub-common' };
-
-function notInstalled(program: string, debianPackage: string | undefined, cause?: unknown): AgentError {
-  const hint =
-    debianPackage === undefined ? 'install it' : `install it, on Debian with apt-get install ${debianPackage}`;
-  return new AgentError('HOST', `run ${program}: it is not installed; ${hint}`, { cause });
+function notInstalled(program: string, debianPackage: string, cause?: unknown): AgentError {
+  return new AgentError(
+    'HOST',
+    `run ${program}: it is not installed; on Debian, apt-get install ${debianPackage} is needed`,
+    { cause },
+  );
 }
 
 function isMissing(error: unknown): boolean {

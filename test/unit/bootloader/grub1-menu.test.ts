@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type BootMenu, defaultEntry, findEntry } from '../../../src/bootloader/grub-menu.ts';
 import { parseGrub1Menu } from '../../../src/bootloader/grub1-menu.ts';
 import { failureOf } from '../../support/failure-of.ts';
-import { enterpriseLinux4, enterpriseLinux5, susePublicEdition11 } from './menus.ts';
+import { enterpriseLinux4, enterpriseLinux5, suse11 } from './menus.ts';
 
 const parse = (text: string): BootMenu => parseGrub1Menu(text, 'menu.lst');
 const bootOf = (text: string): unknown => parse(text).entries[0]?.boot;
@@ -54,7 +54,7 @@ describe('a menu of GRUB 1', () => {
   });
 
   it('of SUSE 11, with options before the kernel, gives its entries', () => {
-    expect(parse(susePublicEdition11).entries.map(({ boot }) => boot)).toEqual([
+    expect(parse(suse11).entries.map(({ boot }) => boot)).toEqual([
       {
         kernel: '/boot/vmlinuz-2.6.32.12-0.7-xen',
         ramdisks: ['/boot/initrd-2.6.32.12-0.7-xen'],

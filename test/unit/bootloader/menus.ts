@@ -37,7 +37,7 @@ title Red Hat Enterprise Linux ES (2.6.9-89.0.0.0.1.ELxenU)\r
         initrd (hd0,0)/boot/initrd-2.6.9-89.0.0.0.1.ELxenU.img\r
 `;
 
-export const susePublicEdition11 = `# Modified by YaST2. Last modification on Mon Mar 12 10:11:12 CET 2012
+export const suse11 = `# Modified by YaST2. Last modification on Mon Mar 12 10:11:12 CET 2012
 default 0
 timeout 8
 ##YaST - generic_mbr

@@ -22,7 +22,8 @@ const run = (
   program: string,
   args: readonly string[],
   options: Partial<SandboxOptions> & { readonly file: string },
-): Promise<CommandResult> => runSandboxed(program, args, { timeoutMs: 20_000, clock: systemClock, ...options });
+): Promise<CommandResult> =>
+  runSandboxed(program, args, { timeoutMs: 20_000, clock: systemClock, debianPackage: 'a-package', ...options });
 
 /** The process that runs with these arguments. */
 function findProcess(program: string, argument: string): string | undefined {
@@ -158,11 +159,11 @@ describe('the sandbox', () => {
     const file = newFile(0o644);
     await expect(run('cat', [], { file, sandboxProgram: 'no-such-bwrap' })).rejects.toMatchObject({
       code: 'HOST',
-      message: 'run no-such-bwrap: it is not installed; install it, on Debian with apt-get install bubblewrap',
+      message: 'run no-such-bwrap: it is not installed; on Debian, apt-get install bubblewrap is needed',
     });
     await expect(run('no-such-program', [], { file })).rejects.toMatchObject({
       code: 'HOST',
-      message: 'run no-such-program: it is not installed; install it',
+      message: 'run no-such-program: it is not installed; on Debian, apt-get install a-package is needed',
     });
   });
 
