@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { findBootFiles } from '../bootloader/find-boot-files.ts';
 import type { AgentPaths } from '../config/paths.ts';
 import type { Settings } from '../config/settings.ts';
 import { detectDriver } from '../drivers/detect.ts';
@@ -44,7 +45,7 @@ import { HostFigures } from '../services/host-figures.ts';
 import { Neighbours } from '../services/neighbours.ts';
 import { DamagedDatabaseError, setDatabaseAside, SqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
-import { StartPlanner } from '../services/start-planner.ts';
+import { type BootFileFinder, StartPlanner } from '../services/start-planner.ts';
 import { GuestReader } from '../vmcfg/guest-reader.ts';
 
 export interface CoreParts {
@@ -102,7 +103,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     files,
     disks,
     reader,
-    bootFiles: { find: () => Promise.reject(new Error('')) },
+    bootFiles: bootFileFinder(clock),
     makeDirectory: path => makeBootDirectory(paths, path),
     kernelDirectories,
     availableMemoryMib,
@@ -184,6 +185,26 @@ export async function openCore(parts: CoreParts): Promise<Core> {
       await driver.close();
       await store.close();
     },
+  };
+}
+
+const BOOT_FILES_MS = 60_000;
+
+/** Entries of a boot menu are named by their title or their number. */
+function bootFileFinder(clock: Clock): BootFileFinder {
+  return {
+    find: ({ commandLine, directory, entry, image }) =>
+      findBootFiles(
+        {
+          image,
+          format: 'raw',
+          directory,
+          ...(entry === undefined ? {} : { entry: /^\d+$/.test(entry) ? Number(entry) : entry }),
+          extraArguments: commandLine,
+          timeoutMs: BOOT_FILES_MS,
+        },
+        { clock },
+      ),
   };
 }
 

@@ -108,7 +108,11 @@ export async function runCheckedCommand(
 ): Promise<CommandResult> {
   const result = await runCommand(program, args, options);
   if (result.exitCode !== 0) {
-    const said = result.stderr.trim().slice(-500) || `exit code ${result.exitCode}`;
+    const said =
+      result.stderr
+        .trim()
+        .slice(-500)
+        .replace(/\s*\n\s*/g, '; ') || `exit code ${result.exitCode}`;
     throw new AgentError('HOST', `run ${[program, ...args].join(' ')}: ${said}`);
   }
   return result;

@@ -1,5 +1,5 @@
 import { defineMethod } from '../rpc/method.ts';
-import { flag, formed, guestFile, guestPath, integer, optional, struct, text } from '../rpc/params.ts';
+import { flag, formed, guestFile, guestPath, integer, matching, optional, struct, text } from '../rpc/params.ts';
 import { nothing, pairs, record } from '../rpc/results.ts';
 
 const area = 'Guest configuration';
@@ -152,7 +152,14 @@ export const guestConfigurationMethods = [
     params: {
       vm_path: path,
       config: struct('The values by key', { memory: 512 }),
-      digest: optional(text('Digest of the file that was read', { longest: 64 })),
+      digest: optional(
+        matching(
+          'Digest of the file that was read',
+          '0'.repeat(64),
+          /^[0-9a-f]{64}$/,
+          'a digest of 64 hexadecimal digits',
+        ),
+      ),
     },
     returns: pairs({ digest: 'digest of the file as it is now' }),
     errors: [...changeErrors, 'NO_RESOURCES', 'NO_SUCH_FILE', 'IN_USE'],

@@ -1,6 +1,6 @@
 import { diskModes } from '../model/guest-config.ts';
 import { defineMethod } from '../rpc/method.ts';
-import { choice, formed, guestPath, optional, text } from '../rpc/params.ts';
+import { choice, formed, guestPath, imagePath, macAddress, matching, optional } from '../rpc/params.ts';
 import { nothing, numberedPairs, pairs } from '../rpc/results.ts';
 
 const area = 'Guest configuration';
@@ -22,18 +22,37 @@ const changeErrors = [
   'HYPERVISOR',
 ] as const;
 
-const cardTypes = ['netfront', 'ioemu', ''] as const;
+const source = imagePath('File or device, or either with its prefix of vm.cfg', '/OVS/running_pool/guest/data.img', [
+  'file',
+  'phy',
+  'tap:aio',
+  'tap:qcow2',
+]);
 
-/** `mac,bridge,type`, as old controllers write a card; each part may be empty. */
+const removedDisk = matching(
+  'File or device of the disk, or its name in the guest',
+  '/OVS/running_pool/guest/data.img',
+  /^(?:(?:[a-z0-9]+:)*\/[^\p{C},;'"`$\\]*[^\p{C},;'"`$\\/]|[a-z]{3,4}\d{0,2})$/u,
+  'a path, or a name such as xvdb',
+);
+
+const NEW_CARD = /^(?<mac>(?:(?:[0-9a-f]{2}:){5}[0-9a-f]{2})?),(?<bridge>[\w.-]{0,15}),(?<type>(?:netfront|ioemu)?)$/i;
+
+/** A card as old controllers write it. */
 const newCard = formed(
-  'mac,bridge,type with the type netfront or ioemu; each may be empty',
+  'Address, bridge and type of the card, as mac,bridge,type with the type netfront or ioemu; each may be empty',
   '00:16:3e:12:34:56,xenbr0,netfront',
   value => {
-    const [mac = '', bridge = '', typeText = '', ...rest] = value.split(',').map(part => part.trim());
-    const type = cardTypes.find(known => known === typeText);
-    if (rest.length > 0) return 'it has more parts than mac,bridge,type';
-    if (type === undefined) return `${JSON.stringify(typeText)} is no type; netfront and ioemu are`;
-    return { mac: mac || undefined, bridge: bridge || undefined, type: type || undefined };
+    const { bridge = '', mac = '', type = '' } = NEW_CARD.exec(value.replaceAll(' ', ''))?.groups ?? {};
+    if (value.replaceAll(' ', '') !== `${mac},${bridge},${type}`) {
+      return 'it is not of the form mac,bridge,type, such as 00:16:3e:12:34:56,xenbr0,netfront';
+    }
+    const kind = type.toLowerCase();
+    return {
+      mac: mac === '' ? undefined : mac.toLowerCase(),
+      bridge: bridge === '' ? undefined : bridge,
+      type: kind === 'netfront' || kind === 'ioemu' ? kind : undefined,
+    } as const;
   },
 );
 
@@ -46,10 +65,8 @@ export const guestDeviceMethods = [
     runsOn: 'vm-server',
     params: {
       vm_path: path,
-      source: text('File or device, or either with its prefix of vm.cfg, such as tap:qcow2:', {
-        example: '/OVS/running_pool/guest/data.img',
-      }),
-      mode: optional(choice('w one writer, r read only, w! several writers (w)', diskModes)),
+      source,
+      mode: optional(choice('Who may write: w this guest, r nobody, w! several guests (w)', diskModes)),
     },
     returns: nothing(),
     errors: changeErrors,
@@ -64,9 +81,7 @@ export const guestDeviceMethods = [
     runsOn: 'vm-server',
     params: {
       vm_path: path,
-      source: text('File or device of the disk, or its name in the guest', {
-        example: '/OVS/running_pool/guest/data.img',
-      }),
+      source: removedDisk,
     },
     returns: nothing(),
     errors: changeErrors,
@@ -102,7 +117,7 @@ export const guestDeviceMethods = [
     summary: 'Take a network card away, from a running guest too once the system inside lets go of it.',
     access: 'operate',
     runsOn: 'vm-server',
-    params: { vm_path: path, mac: text('Address of the card', { longest: 17, example: '00:16:3e:12:34:56' }) },
+    params: { vm_path: path, mac: macAddress('Address of the card') },
     returns: nothing(),
     errors: changeErrors,
     run: ({ guestConfiguration }, { mac, vm_path }, call) => guestConfiguration.removeCard(call, vm_path, mac),
@@ -135,9 +150,12 @@ export const guestDeviceMethods = [
     runsOn: 'vm-server',
     params: {
       vm_path: path,
-      iso: optional(text('Image in a repository; empty ejects', { example: '/OVS/iso_pool/cd.iso' })),
+      iso: optional(imagePath('Image in a repository; empty ejects', '/OVS/iso_pool/cd.iso')),
       where: optional(
-        choice('cfg: only in the guest file. both: in the drive of a running guest too (both)', ['both', 'cfg']),
+        choice('Whether only the guest file is changed (cfg) or the drive of a running guest too (both)', [
+          'both',
+          'cfg',
+        ]),
       ),
     },
     returns: nothing(),

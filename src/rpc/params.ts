@@ -154,6 +154,39 @@ export function struct(summary: string, example: XmlRpcStruct): Param<XmlRpcStru
   };
 }
 
+/** Text of one form, which an expression describes to the machine and `form` to people, as the rest of a sentence. */
+export function matching(summary: string, example: string, expression: RegExp, form: string): Param<string> {
+  return refined(text(summary, { example }), (value, name) => {
+    if (!expression.test(value)) throw badValue(name, `${quote(value)} is not ${form}`);
+    return value;
+  });
+}
+
+/** The address of a network card, such as `00:16:3e:12:34:56`. */
+export function macAddress(summary: string): Param<string> {
+  return matching(summary, '00:16:3e:12:34:56', MAC_ADDRESS, 'an address such as 00:16:3e:12:34:56');
+}
+
+/**
+ * A file or device by its absolute path, with nothing in it that a guest file, a reply or a shell would read as more than
+ * a path; with `prefixes` also one of them before it.
+ */
+export function imagePath(summary: string, example: string, prefixes: readonly string[] = []): Param<string> {
+  return refined(text(summary, { example }), (value, name) => {
+    const prefix = prefixes.find(known => value.startsWith(`${known}:/`));
+    const path = prefix === undefined ? value : value.slice(prefix.length + 1);
+    if (!IMAGE_PATH.test(path) || path.split('/').includes('..')) {
+      const more =
+        prefixes.length === 0 ? '' : `, with ${prefixes.map(known => `${known}:`).join(' ')} before it if need be`;
+      throw badValue(name, `${quote(value)} is not an absolute path of plain characters${more}`);
+    }
+    return value;
+  });
+}
+
+const MAC_ADDRESS = /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/i;
+const IMAGE_PATH = /^(?:\/[^\p{C}\p{Z}/,;'"`$\\&|<>*?(){}[\]]+(?: +[^\p{C}\p{Z}/,;'"`$\\&|<>*?(){}[\]]+)*)+$/u;
+
 /** Text of a form of its own. `parse` gives the reason, as the rest of a sentence, when it is of another. */
 export function formed<T extends object>(
   summary: string,

@@ -281,7 +281,7 @@ function parsedDisk(item: string): Disk {
 
 /** Where firmware is to find the disk the four places of the IDE bus come first. */
 function freeTarget(disks: readonly Disk[], forFirmware: boolean): string {
-  const letters = [...'abcdefghijklmnopqrstuvwxyz'];
+  const letters = Array.from('abcdefghijklmnopqrstuvwxyz');
   const places = [
     ...(forFirmware ? letters.slice(0, 4).map(letter => `hd${letter}`) : []),
     ...letters.map(letter => `xvd${letter}`),

@@ -20,7 +20,17 @@ export interface BootFileFinder {
     readonly directory: string;
     readonly entry: string | undefined;
     readonly commandLine: string;
-  }): Promise<{ readonly kernel: string; readonly ramdisk: string | undefined; readonly commandLine: string }>;
+  }): Promise<FoundKernel>;
+}
+
+export interface FoundKernel {
+  readonly kernel: string;
+  readonly ramdisk: string | undefined;
+  readonly commandLine: string;
+  /** Title of the menu's entry. */
+  readonly title: string;
+  /** What was not as the menu says, in sentences. */
+  readonly notes: readonly string[];
 }
 
 export interface StartPlannerParts {
@@ -63,10 +73,12 @@ export class StartPlanner {
     this.#requireOwnIdentity(path, config);
     const temporary = config.boot.from === 'bootloader' ? this.#parts.makeDirectory(path) : undefined;
     try {
-      const boot = await this.#bootOnDisk(path, config, disks, temporary);
+      const boot = await this.#bootOnDisk(caller, path, config, disks, temporary);
       const plan = { path, config: { ...config, boot, disks } };
       this.#parts.driver.check(plan);
-      return await start(plan).catch(async (error: unknown) => Promise.reject(await this.#explained(error, disks)));
+      return await start(plan);
+    } catch (error) {
+      throw await this.#explained(error, disks);
     } finally {
       // A hypervisor has read both once it runs.
       if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
@@ -128,13 +140,14 @@ export class StartPlanner {
   }
 
   async #bootOnDisk(
+    caller: Caller,
     path: GuestPath,
     { boot }: GuestConfig,
     disks: readonly Disk[],
     temporary: string | undefined,
   ): Promise<Boot> {
     if (boot.from === 'firmware') return boot;
-    if (boot.from === 'bootloader') return this.#bootFromDisk(path, boot, disks, temporary!);
+    if (boot.from === 'bootloader') return this.#bootFromDisk(caller, path, boot, disks, temporary!);
     const find = (label: string, file: string): Promise<string> =>
       this.#parts.files.findFile('start', path, label, file, this.#parts.kernelDirectories);
     const [kernel, ramdisk] = await Promise.all([
@@ -145,6 +158,7 @@ export class StartPlanner {
   }
 
   async #bootFromDisk(
+    caller: Caller,
     path: GuestPath,
     { commandLine, entry }: Boot & { readonly from: 'bootloader' },
     disks: readonly Disk[],
@@ -159,7 +173,13 @@ export class StartPlanner {
       );
     }
     try {
-      const found = await this.#parts.bootFiles.find({ image: disk.source, directory, entry, commandLine });
+      const { notes, title, ...found } = await this.#parts.bootFiles.find({
+        image: disk.source,
+        directory,
+        entry,
+        commandLine,
+      });
+      caller.log.info({ guest: path, title, notes }, "the kernel was taken out of the guest's disk");
       return { from: 'kernel', ...found };
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;

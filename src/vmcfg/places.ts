@@ -98,7 +98,7 @@ export function gapTokens(text: string, start: number, end: number): GapToken[] 
   for (let at = start; at < end; ) {
     pattern.lastIndex = at;
     const match = pattern.exec(text);
-    if (!match || match.index !== at) {
+    if (match?.index !== at) {
       at += 1;
       continue;
     }

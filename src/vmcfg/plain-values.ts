@@ -30,7 +30,7 @@ export function fromPlain(value: unknown, name: string): ConfigValue {
     typeof value === 'object' &&
     (Object.getPrototypeOf(value) === null || Object.getPrototypeOf(value) === Object.prototype)
   ) {
-    return new Map(Object.entries(value as object).map(([key, member]) => [key, fromPlain(member, name)]));
+    return new Map(Object.entries(value).map(([key, member]) => [key, fromPlain(member, name)]));
   }
   throw new AgentError(
     'BAD_VALUE',

@@ -15,7 +15,7 @@ import { GuestFiles } from '../../src/services/guest-files.ts';
 import { GuestLifecycle } from '../../src/services/guest-lifecycle.ts';
 import { GuestMembership } from '../../src/services/guest-membership.ts';
 import { GuestRecords } from '../../src/services/guest-records.ts';
-import { type BootFileFinder, StartPlanner } from '../../src/services/start-planner.ts';
+import { StartPlanner } from '../../src/services/start-planner.ts';
 import { SqliteStore } from '../../src/store/sqlite-store.ts';
 import { GuestReader } from '../../src/vmcfg/guest-reader.ts';
 import { facts64 } from '../unit/vmcfg/guest-files.ts';
@@ -60,7 +60,7 @@ export function guestServices({
   stopTimeoutMs = 10_000,
   wrap = (driver: Driver): Driver => driver,
   root = temporaryDirectory(),
-  bootFiles = { find: () => Promise.reject(new Error('no boot loader is asked')) } as BootFileFinder,
+  bootFiles = { find: () => Promise.reject(new Error('no boot loader is asked')) },
 } = {}): GuestServices {
   const paths = { onDisk: (given: string): string => join(root, given) };
   mkdirSync(paths.onDisk('/boot'), { recursive: true });

@@ -206,7 +206,7 @@ describe('every declared method', () => {
         }
         // What is taken is free text, and comes out as it went in.
         expect(result).toBe(value);
-        expect(['msg', 'user', 'old', 'new', 'name', 'database']).toContain(parameter);
+        expect(['msg', 'user', 'old', 'new', 'name', 'database', 'password']).toContain(parameter);
       }
     }
   });
