@@ -1,292 +1,284 @@
+import { isUtf8 } from 'node:buffer';
 import { AgentError } from '../errors.ts';
-import { quote as quoted } from '../model/guest-path.ts';
-import { isEqual } from './equality.ts';
-import { evaluate } from './evaluate.ts';
+import { concerns, settingAt } from './contributions.ts';
+import { replacement } from './display-edits.ts';
+import { itemInsertions, itemRemovals, itemReplacements, withItems, type WrittenList } from './item-edits.ts';
 import { type ReaderLimits, standardLimits } from './limits.ts';
-import { parseStatements } from './parser.ts';
-import { appendedBy, blocksOf, displaysOf, hasComment, type Writer, writes } from './places.ts';
-import { printValue, type Quote } from './printer.ts';
-import { decodeGuestFile, type GuestFile, type HostFacts } from './reader.ts';
-import { SourceText, type Span } from './source-text.ts';
-import type { Statement } from './syntax-tree.ts';
-import { applyEdits, insertionInto, lineEndOf, removalsOf, type TextEdit, wholeLinesOf } from './text-edits.ts';
-import { isReserved } from './token-cursor.ts';
-import { ConfigTuple, type ConfigValue, itemsOf } from './values.ts';
+import { printValue } from './printer.ts';
+import {
+  type ConfigEntry,
+  decodeGuestFile,
+  type GuestFile,
+  GuestFileError,
+  type HostFacts,
+  parseGuestFile,
+} from './reader.ts';
+import { shown } from './source-text.ts';
+import { withoutStatements, withoutTarget } from './statement-edits.ts';
+import { isVariableName } from './token-cursor.ts';
+import { ConfigTuple, type ConfigValue, isSameValue, itemsOf, kindOf } from './values.ts';
+import { type TextEdit, WrittenFile } from './written-file.ts';
+
+/** Ways to edit items that are tried before the whole list is written anew: each costs a reading of the file. */
+const MOST_ITEM_PROPOSALS = 16;
 
 /**
- * Edits a guest file in place: comments, order, quoting and blank lines stay, and what is not touched stays as it is.
- *
- * Each edit is proposed in several ways, from the smallest change to a new line at the end of the file, and each proposal
- * is read: the first after which the key has the value that is wanted, and every other key the value that it had, is
- * taken. So an edit is right whatever the file does with its values, or it is refused.
+ * Changes keys of a guest file where they are written: comments, order, layout and quotes of all else stay. Each edit is
+ * proposed as a new text, and taken only when that text reads as the same file with this one key changed. An edit that
+ * cannot be made changes nothing.
  */
 export class GuestFileEditor {
   readonly #facts: HostFacts;
   readonly #limits: ReaderLimits;
-  #state: State;
+  #text: string;
+  #file: GuestFile;
 
-  /** @throws GuestFileError when the text cannot be read */
+  /**
+   * @param facts answers `os.uname()`: what is edited is what the file says on that host
+   * @throws GuestFileError when the text cannot be read
+   */
   constructor(text: string, facts: HostFacts, limits: ReaderLimits = standardLimits) {
     this.#facts = facts;
     this.#limits = limits;
-    this.#state = this.#stateOf(text);
+    this.#text = text;
+    this.#file = parseGuestFile(text, facts, limits);
   }
 
-  /** The text as it is now. */
+  /** As it is now. */
   get text(): string {
-    return this.#state.text;
+    return this.#text;
   }
 
   /** The values as they are now. */
   read(): GuestFile {
-    return this.#state.file;
+    return this.#file;
   }
 
   /**
-   * Gives a key a value: in the assignment that holds, or in a new line at the end of the file.
-   * @throws AgentError BAD_VALUE for what is no name, BAD_CONFIG when it cannot be done in place
+   * Replaces the value of the assignment that holds, or adds `key = value` at the end of the file. A value that the key
+   * has already changes nothing.
+   * @throws AgentError BAD_VALUE when the key is no name of Python or the value none of a guest file
+   * @throws AgentError BAD_CONFIG when the edit cannot be made
    */
   set(key: string, value: ConfigValue): void {
-    requireName(key);
-    if (this.#has(key, value)) return;
-    this.#take(key, value, this.#settings(key, value));
-  }
-
-  /** Takes a key out of the file, with everything that adds to it. A key that is not there is no failure. */
-  remove(key: string): void {
-    if (!this.read().has(key)) return;
-    this.#take(key, undefined, [this.#withoutWriters(key)]);
+    checkKey(key);
+    printValue(value);
+    const old = this.#file.get(key)?.value;
+    if (old !== undefined && isSameValue(old, value)) return;
+    this.#change(key, value, file => this.#settings(file, key, value));
   }
 
   /**
-   * Adds an item to a list or tuple; a key that has none yet gets a list.
-   * @param index where it is to stand; at the end when left out
+   * Removes all that sets the key or adds to it, in every branch. A key that is not there changes nothing.
+   * @throws AgentError BAD_VALUE when the key is no name of Python
+   * @throws AgentError BAD_CONFIG when the rest of the file needs the key
+   */
+  remove(key: string): void {
+    checkKey(key);
+    const file = this.#written();
+    const concerned = [...file.simpleStatements()].filter(statement => concerns(statement, key));
+    if (concerned.length === 0) return;
+    const shared = concerned
+      .filter(statement => statement.kind === 'assignment')
+      .filter(({ targets }) => targets.some(target => target.name !== key));
+    const edits = [
+      ...shared.flatMap(statement => withoutTarget(file, statement, key)),
+      ...withoutStatements(file, new Set(concerned.filter(statement => !shared.some(other => other === statement)))),
+    ];
+    const expected = this.#values();
+    expected.delete(key);
+    const objection = remainingUse(file, edits, key) ?? this.#take(file.with(edits), expected);
+    if (objection !== undefined)
+      throw new AgentError('BAD_CONFIG', `vm.cfg: ${key} cannot be removed in place; ${objection}`);
+  }
+
+  /**
+   * Inserts an item into a list or tuple, at the end when there is no index. A key that is absent, None or an empty text
+   * becomes a list of one.
+   * @param index from 0 to the number of items
+   * @throws AgentError BAD_VALUE when the key, the item or the index cannot be used
+   * @throws AgentError BAD_CONFIG when the key holds no list or the edit cannot be made
    */
   insertItem(key: string, item: ConfigValue, index?: number): void {
-    const items = this.#itemsOf(key) ?? [];
-    const at = index ?? items.length;
-    const wanted = this.#withItems(key, [...items.slice(0, at), item, ...items.slice(at)]);
-    this.#take(key, wanted, [...this.#insertions(key, item, at), ...this.#settings(key, wanted)]);
+    checkKey(key);
+    printValue(item);
+    const value = this.#file.get(key)?.value ?? '';
+    const items = value === '' ? [] : this.#items(key);
+    const position = index ?? items.length;
+    checkIndex(key, items.length, position, items.length);
+    if (value === '') this.set(key, [item]);
+    else this.#changeItems(key, items.toSpliced(position, 0, item), list => itemInsertions(list, position, item));
   }
 
+  /**
+   * @param index from 0
+   * @throws AgentError BAD_VALUE when the key, the item or the index cannot be used
+   * @throws AgentError BAD_CONFIG when the key holds no list or the edit cannot be made
+   */
   replaceItem(key: string, index: number, item: ConfigValue): void {
-    const items = this.#requireItem(key, index);
-    if (isEqual(items[index]!, item)) return;
-    const wanted = this.#withItems(key, items.with(index, item));
-    this.#take(key, wanted, [...this.#replacements(key, item), ...this.#settings(key, wanted)]);
+    checkKey(key);
+    printValue(item);
+    const items = this.#items(key);
+    checkIndex(key, items.length, index, items.length - 1);
+    if (isSameValue(items[index]!, item)) return;
+    this.#changeItems(key, items.with(index, item), list => itemReplacements(list, index, item));
   }
 
+  /**
+   * @param index from 0
+   * @throws AgentError BAD_VALUE when the key or the index cannot be used
+   * @throws AgentError BAD_CONFIG when the key holds no list or the edit cannot be made
+   */
   removeItem(key: string, index: number): void {
-    const items = this.#requireItem(key, index);
-    const wanted = this.#withItems(key, items.toSpliced(index, 1));
-    this.#take(key, wanted, [...this.#removals(key), ...this.#settings(key, wanted)]);
+    checkKey(key);
+    const items = this.#items(key);
+    checkIndex(key, items.length, index, items.length - 1);
+    this.#changeItems(key, items.toSpliced(index, 1), list => itemRemovals(list, index));
   }
 
-  #stateOf(text: string): State {
-    const source = new SourceText(text);
-    const statements = parseStatements(source, this.#limits);
-    return { text, statements, file: evaluate(source, statements, this.#facts, this.#limits) };
-  }
-
-  /** Takes the first proposal that does what is wanted and nothing else. */
-  #take(key: string, wanted: ConfigValue | undefined, proposals: Iterable<readonly TextEdit[]>): void {
-    let tried = 0;
-    for (const edits of proposals) {
-      if ((tried += 1) > MOST_PROPOSALS) break;
-      const state = this.#tried(applyEdits(this.text, edits));
-      if (!state || !onlyDiffersIn(this.read(), state.file, key, wanted)) continue;
-      this.#state = state;
-      return;
-    }
-    const entry = this.read().get(key);
-    const place = entry ? `line ${entry.line}, column ${entry.column}: ` : '';
-    throw new AgentError(
-      'BAD_CONFIG',
-      `${place}${key} cannot be changed in place, for other lines depend on it; change the file by hand`,
-    );
-  }
-
-  #tried(text: string): State | undefined {
-    try {
-      return this.#stateOf(text);
-    } catch (error) {
-      if (error instanceof AgentError) return undefined;
-      throw error;
-    }
-  }
-
-  #has(key: string, value: ConfigValue): boolean {
-    const entry = this.read().get(key);
-    return entry !== undefined && isEqual(entry.value, value);
-  }
-
-  #writers(key: string): Writer[] {
-    return blocksOf(this.#state.statements)
-      .flat()
-      .filter((statement): statement is Writer => writes(statement, key))
-      .sort((left, right) => left.start - right.start);
-  }
-
-  *#settings(key: string, value: ConfigValue): Generator<TextEdit[]> {
-    for (const writer of this.#writers(key).reverse()) {
-      if (writer.kind !== 'assignment' || hasComment(this.text, writer.value)) continue;
-      yield [replacement(writer.value, printValue(value, this.#quoteIn(writer.value)))];
-    }
-    const lineEnd = lineEndOf(this.text);
-    const { length } = this.text;
-    const before = length === 0 || /[\r\n\ufeff]$/.test(this.text) ? '' : lineEnd;
-    yield [{ start: length, end: length, text: `${before}${key} = ${printValue(value, this.#quoteIn())}${lineEnd}` }];
-  }
-
-  *#insertions(key: string, item: ConfigValue, index: number): Generator<TextEdit[]> {
-    for (const writer of this.#writers(key).reverse()) {
-      for (const display of displaysOf(writer).reverse()) {
-        const printed = printValue(item, this.#quoteIn(display));
-        // Which part of the list this is, is seen from the values: the place may be anywhere in it.
-        for (const at of nearest(index, display.items.length)) yield insertionInto(this.text, display, at, printed);
+  /** @param editsOf the ways to change the items where they are written */
+  #changeItems(key: string, items: readonly ConfigValue[], editsOf: (list: WrittenList) => Iterable<TextEdit[]>): void {
+    const old = this.#file.get(key)!;
+    const value = old.value instanceof ConfigTuple ? new ConfigTuple(items) : items;
+    this.#change(key, value, function* (file) {
+      let count = 0;
+      for (const edits of editsOf(listOf(file, old))) {
+        yield file.with(edits);
+        count += 1;
+        if (count === MOST_ITEM_PROPOSALS) break;
       }
-    }
-  }
-
-  *#replacements(key: string, item: ConfigValue): Generator<TextEdit[]> {
-    for (const writer of this.#writers(key)) {
-      const appended = appendedBy(writer);
-      for (const place of [...displaysOf(writer).flatMap(display => display.items), ...(appended ? [appended] : [])]) {
-        yield [replacement(place, printValue(item, this.#quoteIn(place)))];
-      }
-    }
-  }
-
-  *#removals(key: string): Generator<TextEdit[]> {
-    for (const writer of this.#writers(key)) {
-      if (appendedBy(writer)) yield this.#withoutStatements(new Set([writer]));
-      for (const display of displaysOf(writer)) {
-        for (const index of display.items.keys()) yield* removalsOf(this.text, display, index);
-      }
-    }
-  }
-
-  #withoutWriters(key: string): TextEdit[] {
-    const writers = this.#writers(key);
-    const shared = writers.filter(writer => writer.kind === 'assignment' && writer.targets.length > 1);
-    const edits = shared.flatMap(writer => (writer.kind === 'assignment' ? withoutTarget(writer, key) : []));
-    return [...edits, ...this.#withoutStatements(new Set(writers.filter(writer => !shared.includes(writer))))];
-  }
-
-  /** A block must not be left empty: its first statement gives way to `pass`. */
-  #withoutStatements(gone: ReadonlySet<Statement>): TextEdit[] {
-    return blocksOf(this.#state.statements).flatMap((block, number) => {
-      const isFile = number === 0;
-      const isEmptied = !isFile && block.every(statement => gone.has(statement));
-      return block
-        .filter(statement => gone.has(statement))
-        .map((statement, index) =>
-          isEmptied && index === 0 ? replacement(statement, 'pass') : this.#withoutStatement(statement),
-        );
+      yield* rewritten(file, old, value);
     });
   }
 
-  #withoutStatement(statement: Statement): TextEdit {
-    const lines = wholeLinesOf(this.text, statement);
-    if (lines) return { ...lines, text: '' };
-    const [behind] = /^[ \t]*;[ \t]*/.exec(this.text.slice(statement.end)) ?? [];
-    if (behind !== undefined) return { start: statement.start, end: statement.end + behind.length, text: '' };
-    const [before = ''] = /;[ \t]*$/.exec(this.text.slice(0, statement.start)) ?? [];
-    return { start: statement.start - before.length, end: statement.end, text: '' };
+  /** Takes the first text in which the key has the value and every other key has its own. */
+  #change(key: string, value: ConfigValue, proposals: (file: WrittenFile) => Iterable<string>): void {
+    const file = this.#written();
+    const expected = this.#values().set(key, value);
+    for (const text of proposals(file)) if (this.#take(text, expected) === undefined) return;
+    const objection = this.#take(withLastLine(file, `${key} = ${printValue(value)}`), expected);
+    if (objection !== undefined)
+      throw new AgentError('BAD_CONFIG', `vm.cfg: ${key} cannot be changed in place; ${objection}`);
   }
 
-  #itemsOf(key: string): readonly ConfigValue[] | undefined {
-    const value = this.read().get(key)?.value;
-    if (value === undefined || value === null || value === '') return undefined;
-    return itemsOf(value) ?? failNoList(key);
+  /** The text with the value set where the key is set: a list item by item, else the right-hand side as a whole. */
+  *#settings(file: WrittenFile, key: string, value: ConfigValue): Generator<string> {
+    const old = this.#file.get(key);
+    if (!old) return;
+    const items = itemsOf(value);
+    if (items && kindOf(old.value) === kindOf(value)) {
+      const text = unlessRefused(() => withItems(listOf(file, old), items, this.#limits));
+      if (typeof text === 'string') yield text;
+    }
+    yield* rewritten(file, old, value);
   }
 
-  #requireItem(key: string, index: number): readonly ConfigValue[] {
-    const items = this.#itemsOf(key);
-    if (items !== undefined && index >= 0 && index < items.length) return items;
-    throw new AgentError('NO_SUCH_RECORD', `${key}: it has no item ${index}; it has ${items?.length ?? 0}`);
+  /** Takes the text, or says what to do in place of that. */
+  #take(text: string, expected: ReadonlyMap<string, ConfigValue>): string | undefined {
+    const file = unlessRefused(() => parseGuestFile(text, this.#facts, this.#limits));
+    if (file instanceof GuestFileError)
+      return `edit the file by hand, so that this does not come of it: ${file.message}`;
+    const other = [...new Set([...expected.keys(), ...file.keys()])].find(name => {
+      const value = file.get(name)?.value;
+      const wanted = expected.get(name);
+      return value === undefined || wanted === undefined || !isSameValue(value, wanted);
+    });
+    if (other !== undefined) return `edit the file by hand, so that ${other} has the value it must have`;
+    this.#text = text;
+    this.#file = file;
+    return undefined;
   }
 
-  #withItems(key: string, items: readonly ConfigValue[]): ConfigValue {
-    return this.read().get(key)?.value instanceof ConfigTuple ? new ConfigTuple(items) : items;
+  #written(): WrittenFile {
+    return new WrittenFile(this.#text, this.#limits);
   }
 
-  /** The quotes in a part of the text, else those that the file uses more often. */
-  #quoteIn(span: Span = { start: 0, end: this.text.length }): Quote {
-    const text = this.text.slice(span.start, span.end);
-    const counts = [/'/g, /"/g].map(pattern => text.match(pattern)?.length ?? 0);
-    if (counts[0] === counts[1]) return span.end - span.start === this.text.length ? "'" : this.#quoteIn();
-    return counts[0]! > counts[1]! ? "'" : '"';
+  #values(): Map<string, ConfigValue> {
+    return new Map([...this.#file.values()].map(({ name, value }) => [name, value]));
+  }
+
+  #items(key: string): readonly ConfigValue[] {
+    const value = this.#file.get(key)?.value;
+    const items = value === undefined ? undefined : itemsOf(value);
+    if (items) return items;
+    const found = value === undefined ? 'it is not in the file' : `it is ${kindOf(value)}`;
+    throw new AgentError('BAD_CONFIG', `vm.cfg: ${key} has no items, for ${found}; a list is needed`);
   }
 }
-
-interface State {
-  readonly text: string;
-  readonly statements: readonly Statement[];
-  readonly file: GuestFile;
-}
-
-/** Most ways that are tried: more items than this in one list are no guest's. */
-const MOST_PROPOSALS = 500;
 
 /**
- * Edits the bytes of a guest file. Its encoding, byte-order mark and line ends stay.
- * @throws AgentError BAD_CONFIG when the file cannot be read or changed, BAD_VALUE for what its encoding cannot hold
+ * Edits the bytes of a guest file. They are read as UTF-8, or as Latin-1 where they are none, and written likewise, with
+ * the byte-order mark and the line ends that they have.
+ * @throws GuestFileError when the file cannot be read
+ * @throws AgentError BAD_CONFIG when an edit cannot be made, or the encoding cannot hold a value
  */
 export function editGuestFile(
   bytes: Uint8Array,
   facts: HostFacts,
   edit: (editor: GuestFileEditor) => void,
 ): Uint8Array {
-  const text = decodeGuestFile(bytes);
-  const editor = new GuestFileEditor(text, facts);
+  const editor = new GuestFileEditor(decodeGuestFile(bytes), facts);
   edit(editor);
-  if (editor.text === text) return bytes;
-  const isUtf8 = Buffer.from(text).equals(bytes);
-  if (!isUtf8 && /[^\0-\xff]/.test(editor.text)) {
-    throw new AgentError(
-      'BAD_VALUE',
-      'the file is in Latin-1, which lacks a character of the new value; save it as UTF-8',
-    );
-  }
-  return Buffer.from(editor.text, isUtf8 ? 'utf8' : 'latin1');
-}
-
-function replacement({ end, start }: Span, text: string): TextEdit {
-  return { start, end, text };
-}
-
-/** `a = b = 1` without `a`, or without `b`. */
-function withoutTarget(writer: Writer & { readonly kind: 'assignment' }, key: string): TextEdit[] {
-  const parts = [...writer.targets, writer.value];
-  const index = writer.targets.findIndex(target => target.name === key);
-  return [{ start: parts[index]!.start, end: parts[index + 1]!.start, text: '' }];
-}
-
-/** Numbers from 0 to `most`, those near to `index` first. */
-function nearest(index: number, most: number): number[] {
-  const all = Array.from({ length: most + 1 }, (_, number) => number);
-  return all.sort((left, right) => Math.abs(left - index) - Math.abs(right - index));
-}
-
-function onlyDiffersIn(before: GuestFile, after: GuestFile, key: string, wanted: ConfigValue | undefined): boolean {
-  const now = after.get(key)?.value;
-  if (wanted === undefined ? now !== undefined : now === undefined || !isEqual(now, wanted)) return false;
-  const others = [...before.keys()].filter(name => name !== key);
-  return (
-    [...after.keys()].filter(name => name !== key).length === others.length &&
-    others.every(name => {
-      const value = after.get(name)?.value;
-      return value !== undefined && isEqual(value, before.get(name)!.value);
-    })
+  const encoding = isUtf8(bytes) ? 'utf8' : 'latin1';
+  const edited = Buffer.from(editor.text, encoding);
+  // Latin-1 is known by bytes that are no UTF-8: without the last of them the other bytes would change their meaning.
+  if (decodeGuestFile(edited) === editor.text) return edited;
+  throw new AgentError(
+    'BAD_CONFIG',
+    encoding === 'utf8'
+      ? 'vm.cfg: a text has half a surrogate pair, which UTF-8 cannot hold; whole characters are needed'
+      : 'vm.cfg: the file is in Latin-1, which cannot hold its new text; convert it to UTF-8 by hand first',
   );
 }
 
-function requireName(key: string): void {
-  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(key) && !isReserved(key)) return;
-  throw new AgentError('BAD_VALUE', `key ${quoted(key)}: it is no name; letters, digits and _ are`);
+function checkKey(key: string): void {
+  if (!isVariableName(key))
+    throw new AgentError('BAD_VALUE', `key ${shown(key)}: it is no name of Python; letters, digits and _ are needed`);
 }
 
-function failNoList(key: string): never {
-  throw new AgentError('BAD_CONFIG', `${key}: it is no list; write it as ['…', '…']`);
+function checkIndex(key: string, length: number, index: number, last: number): void {
+  if (Number.isInteger(index) && index >= 0 && index <= last) return;
+  const needed = last < 0 ? 'an item must be inserted first' : `an index from 0 to ${last} is needed`;
+  throw new AgentError('BAD_VALUE', `vm.cfg: ${key} has ${length} items and no place ${index}; ${needed}`);
+}
+
+function listOf(file: WrittenFile, entry: ConfigEntry): WrittenList {
+  return { file, key: entry.name, items: itemsOf(entry.value) ?? [], at: file.source.offsetOf(entry) };
+}
+
+/** The text with the right-hand side of the assignment replaced, unless a comment inside it would be lost. */
+function* rewritten(file: WrittenFile, entry: ConfigEntry, value: ConfigValue): Generator<string> {
+  const setting = settingAt(file, file.source.offsetOf(entry));
+  const edits = setting?.kind === 'assignment' ? replacement(file, setting.value, value) : undefined;
+  if (edits) yield file.with(edits);
+}
+
+function withLastLine(file: WrittenFile, line: string): string {
+  const { text } = file;
+  const end = file.lineEndNear(text.length);
+  const isLineEnded = file.lineStart(text.length) === text.length;
+  return `${text}${isLineEnded ? '' : end}${line}${end}`;
+}
+
+/** What the edits leave of the name's uses, on every host: also in branches that are not taken on this one. */
+function remainingUse(file: WrittenFile, edits: readonly TextEdit[], key: string): string | undefined {
+  const use = file.tokens.find(
+    ({ kind, start, text }, index) =>
+      kind === 'name' &&
+      text === key &&
+      file.tokens[index - 1]?.text !== '.' &&
+      !edits.some(edit => edit.start <= start && start < edit.end),
+  );
+  if (!use) return undefined;
+  const { line, column } = file.source.placeOf(use.start);
+  return `edit line ${line}, column ${column} by hand first, where it is used`;
+}
+
+function unlessRefused<Result>(act: () => Result): Result | GuestFileError {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof GuestFileError) return error;
+    throw error;
+  }
 }

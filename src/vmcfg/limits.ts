@@ -17,7 +17,7 @@ export interface ReaderLimits {
 }
 
 /** Nesting that no setting can exceed: parser and evaluator recurse once per level, and the stack must hold. */
-const deepestNesting = 40;
+export const deepestNesting = 40;
 
 /** Far above any file that was written for a guest: those of the guide have 1 KiB, 200 tokens and 100 steps. */
 export const standardLimits: ReaderLimits = {

@@ -40,8 +40,7 @@ export class SourceText {
   }
 
   placeOf(offset: number): Place {
-    this.#lineStarts ??= lineStartsOf(this.text, this.start);
-    const starts = this.#lineStarts;
+    const starts = this.#starts();
     let low = 0;
     let high = starts.length;
     while (high - low > 1) {
@@ -52,6 +51,11 @@ export class SourceText {
     return { line: low + 1, column: offset - starts[low]! + 1 };
   }
 
+  /** The inverse of `placeOf`. */
+  offsetOf({ line, column }: Place): number {
+    return this.#starts()[line - 1]! + column - 1;
+  }
+
   /** For `throw source.refusal(…)`; the message says what is so and, behind a semicolon, what is needed. */
   refusal(offset: number, message: string): GuestFileError {
     return new GuestFileError(this.placeOf(offset), message);
@@ -60,6 +64,11 @@ export class SourceText {
   /** The text of a span, fit for a message. */
   shown({ start, end }: Span): string {
     return shown(this.text.slice(start, Math.min(end, start + LONGEST_SHOWN + 1)));
+  }
+
+  #starts(): readonly number[] {
+    this.#lineStarts ??= lineStartsOf(this.text, this.start);
+    return this.#lineStarts;
   }
 }
 

@@ -10,9 +10,9 @@ const RESERVED = new Set(
   ).split(' '),
 );
 
-/** Whether a word belongs to Python's grammar and so can be no name. */
-export function isReserved(word: string): boolean {
-  return RESERVED.has(word);
+/** Whether a guest file can set a variable of that name. */
+export function isVariableName(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !RESERVED.has(name);
 }
 
 /** The place in the tokens of a file up to which it has been parsed. */

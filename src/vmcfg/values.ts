@@ -59,6 +59,32 @@ export function itemsOf(value: ConfigValue): readonly ConfigValue[] | undefined 
   return isList(value) ? value : undefined;
 }
 
+/**
+ * Whether the two cannot be told apart, their kinds included: 1 is neither True nor 1.0, and a tuple is no list. The
+ * order of a dictionary does not count.
+ */
+export function isSameValue(left: ConfigValue, right: ConfigValue): boolean {
+  if (isWhole(left) && isWhole(right)) return BigInt(left) === BigInt(right);
+  if (left instanceof ConfigFloat) return right instanceof ConfigFloat && Object.is(left.value, right.value);
+  if (left instanceof ConfigTuple) return right instanceof ConfigTuple && areSameItems(left.items, right.items);
+  if (isList(left)) return isList(right) && areSameItems(left, right);
+  if (!isDictionary(left)) return left === right;
+  if (!isDictionary(right) || left.size !== right.size) return false;
+  return [...left].every(([key, item]) => {
+    const other = right.get(key);
+    return other !== undefined && isSameValue(item, other);
+  });
+}
+
+function areSameItems(left: readonly ConfigValue[], right: readonly ConfigValue[]): boolean {
+  return left.length === right.length && left.every((item, index) => isSameValue(item, right[index]!));
+}
+
+/** Whether it is written as a whole number; fractions, which are no values of a guest file, are none. */
+function isWhole(value: ConfigValue): value is number | bigint {
+  return typeof value === 'bigint' || Number.isInteger(value);
+}
+
 /** A whole number as Python counts with it: True is 1 and False is 0. */
 export function integerOf(value: ConfigValue): bigint | undefined {
   return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
