@@ -30,6 +30,8 @@ import { Registry } from '../rpc/registry.ts';
 import type { Services } from '../rpc/services.ts';
 import { AgentLog } from '../services/agent-log.ts';
 import { type AgentIdentity, AgentStatus } from '../services/agent-status.ts';
+import { CheckHost } from '../services/check-host.ts';
+import { CoreDumps } from '../services/core-dumps.ts';
 import type { Credentials } from '../services/credentials.ts';
 import { Databases } from '../services/databases.ts';
 import { GuestCatalog } from '../services/guest-catalog.ts';
@@ -98,11 +100,13 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   const { kernelDirectories } = settings.guests;
   const files = new GuestFiles({ paths, reader });
   const disks = new GuestDisks({ files, holdings: () => driver.holdings() });
+  const host = new CheckHost({ driver, accelerator: probe.accelerator, facts });
   const planner = new StartPlanner({
     driver,
     files,
     disks,
     reader,
+    host,
     bootFiles: bootFileFinder(clock),
     makeDirectory: path => makeBootDirectory(paths, path),
     kernelDirectories,
@@ -115,6 +119,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     records,
     membership,
     planner,
+    coreDumps: new CoreDumps({ driver, clock, directory: paths.dumpDirectory, always: false }),
     lanes,
     clock,
     log,
@@ -149,13 +154,12 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     guestCatalog: new GuestCatalog(records, files),
     guestChecks: new GuestChecks({
       driver,
-      accelerator: probe.accelerator,
+      host,
       records,
       files,
       disks,
       editing,
       reader,
-      facts,
       kernelDirectories,
     }),
     guestConfiguration: new GuestConfiguration({ editing, files, reader, paths }),

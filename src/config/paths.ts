@@ -24,7 +24,7 @@ export class AgentPaths {
         `use root directory ${JSON.stringify(this.root)}: its path holds a comma, a line break or NUL; choose one without`,
       );
     }
-    const longestSocket = posix.join(this.guestRuntimeDirectory, '0123456789abcdef', 'serial');
+    const longestSocket = posix.join(this.guestRuntimeDirectory, '0123456789abcdef', 'serial3');
     const excess = Buffer.byteLength(longestSocket) - SOCKET_PATH_LIMIT_BYTES;
     if (excess > 0) {
       throw new AgentError(
@@ -82,5 +82,10 @@ export class AgentPaths {
 
   get guestRuntimeDirectory(): string {
     return posix.join(this.runtimeDirectory, 'guests');
+  }
+
+  /** Memory of guests that crashed, where xend put it. */
+  get dumpDirectory(): string {
+    return this.onDisk('/var/xen/dump');
   }
 }

@@ -1,13 +1,11 @@
 import type { Driver } from '../drivers/driver.ts';
 import { AgentError } from '../errors.ts';
-import { bridgeExists, filtersBridges } from '../host/bridges.ts';
-import type { HostFacts } from '../host/inventory.ts';
-import { whyNoProcessorShares } from '../host/processor-groups.ts';
 import type { GuestConfig } from '../model/guest-config.ts';
 import type { GuestPath } from '../model/guest-path.ts';
 import { type CheckSubject, checkGuest, type Finding, findFix, type Neighbour } from '../vmcfg/checks.ts';
 import type { GuestReader } from '../vmcfg/guest-reader.ts';
 import type { Caller } from './caller.ts';
+import type { CheckHost } from './check-host.ts';
 import type { GuestDisks } from './guest-disks.ts';
 import type { GuestEditing } from './guest-editing.ts';
 import type { GuestFiles } from './guest-files.ts';
@@ -15,13 +13,12 @@ import type { GuestRecords } from './guest-records.ts';
 
 export interface GuestChecksParts {
   readonly driver: Driver;
-  readonly accelerator: string;
+  readonly host: CheckHost;
   readonly records: GuestRecords;
   readonly files: GuestFiles;
   readonly disks: GuestDisks;
   readonly editing: GuestEditing;
   readonly reader: GuestReader;
-  readonly facts: HostFacts;
   /** Directories outside the repositories from which kernels and ramdisks are taken, as given. */
   readonly kernelDirectories: readonly string[];
 }
@@ -68,22 +65,14 @@ export class GuestChecks {
   }
 
   async #subject(path: GuestPath, bytes: Uint8Array, neighbours: readonly Neighbour[]): Promise<CheckSubject> {
-    const { accelerator, driver, facts, reader } = this.#parts;
+    const { host, reader } = this.#parts;
     const file = reader.readFile(bytes, path);
     const config = reader.configOf(file, path);
     return {
       path,
       file,
       config,
-      host: {
-        memoryMib: facts.totalMemoryMib,
-        processors: facts.processors,
-        accelerator,
-        hasBridge: bridgeExists,
-        whyNoShares: whyNoProcessorShares(),
-        filtersBridges: filtersBridges(),
-        refusal: refusalOf(driver, path, config),
-      },
+      host: host.describe(path, config),
       unusable: await this.#unusable(path, config),
       neighbours,
     };
@@ -136,15 +125,6 @@ function sentenceOf(path: GuestPath): (error: unknown) => string {
     if (!(error instanceof AgentError)) throw error;
     return error.message.replace(`check ${path}: `, '');
   };
-}
-
-function refusalOf(driver: Driver, path: GuestPath, config: GuestConfig): string | undefined {
-  try {
-    driver.check({ path, config });
-    return undefined;
-  } catch (error) {
-    return sentenceOf(path)(error).replace(`start ${path}: `, '');
-  }
 }
 
 function unreadable(error: AgentError): Finding {

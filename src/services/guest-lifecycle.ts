@@ -6,6 +6,7 @@ import type { GuestPath } from '../model/guest-path.ts';
 import { type GuestAct, type GuestStatus, requireStatus, statusFrom } from '../model/guest-state.ts';
 import type { GuestLanes } from '../operations/guest-lanes.ts';
 import type { Caller } from './caller.ts';
+import type { CoreDumps } from './core-dumps.ts';
 import type { GuestMembership } from './guest-membership.ts';
 import type { GuestRecord, GuestRecords } from './guest-records.ts';
 import type { StartPlanner } from './start-planner.ts';
@@ -15,6 +16,7 @@ export interface GuestLifecycleParts {
   readonly records: GuestRecords;
   readonly membership: GuestMembership;
   readonly planner: StartPlanner;
+  readonly coreDumps: CoreDumps;
   readonly lanes: GuestLanes;
   readonly clock: Clock;
   readonly log: Log;
@@ -285,12 +287,15 @@ export class GuestLifecycle {
 
   /** Does what the guest's on_poweroff and on_crash say, whether its system ended just now or while no agent ran. */
   async #applyEndPolicy(domain: Domain, stored: GuestStatus | undefined): Promise<Domain> {
-    const { driver, log } = this.#parts;
+    const { coreDumps, driver, log, records } = this.#parts;
     if ((domain.state !== 'halted' && domain.state !== 'crashed') || !domain.ends) return domain;
     const wasRebooting = stored === 'REBOOTING' && domain.state === 'halted';
     const action = wasRebooting ? 'restart' : domain.ends[domain.state === 'halted' ? 'poweroff' : 'crash'];
     if (action === 'preserve') return domain;
     log.info({ guest: domain.path, state: domain.state, action }, 'the system of a guest ended');
+    if (domain.state === 'crashed' && (domain.ends.dumpsCore || coreDumps.always)) {
+      await coreDumps.dump(domain.path, Number(records.find(domain.path)?.fields['memory'] ?? 0), { log });
+    }
     if (action === 'restart') await driver.reset(domain.path, { log });
     else await driver.destroy(domain.path, { log });
     return driver.inspect(domain.path);

@@ -4,8 +4,11 @@ import { AgentError, messageOf } from '../errors.ts';
 import { bridgeExists } from '../host/bridges.ts';
 import type { Boot, Disk, GuestConfig } from '../model/guest-config.ts';
 import { type GuestPath, quote } from '../model/guest-path.ts';
+import { checkGuest } from '../vmcfg/checks.ts';
 import type { GuestReader } from '../vmcfg/guest-reader.ts';
+import type { GuestFile } from '../vmcfg/reader.ts';
 import type { Caller } from './caller.ts';
+import type { CheckHost } from './check-host.ts';
 import type { GuestDisks } from './guest-disks.ts';
 import type { GuestFiles } from './guest-files.ts';
 
@@ -38,6 +41,7 @@ export interface StartPlannerParts {
   readonly files: GuestFiles;
   readonly disks: GuestDisks;
   readonly reader: GuestReader;
+  readonly host: CheckHost;
   readonly bootFiles: BootFileFinder;
   /** A new directory for the kernel and ramdisk of one start. */
   readonly makeDirectory: (path: GuestPath) => string;
@@ -101,7 +105,9 @@ export class StartPlanner {
   async #readConfig(caller: Caller, path: GuestPath): Promise<GuestConfig> {
     const { files, reader } = this.#parts;
     const { bytes, digest } = await files.read(path);
-    const config = reader.readConfig(bytes, path);
+    const file = reader.readFile(bytes, path);
+    const config = reader.configOf(file, path);
+    this.#warn(caller, path, file, config);
     if (config.networkInterfaces.length === 0) return config;
     const complete = reader.withMacs(bytes, path);
     if (complete === bytes) return config;
@@ -113,6 +119,16 @@ export class StartPlanner {
       caller.log.warn({ guest: path, reason: messageOf(error) }, 'vm.cfg could not be completed');
     }
     return config;
+  }
+
+  /** What is no obstacle, and will surprise somebody, is in the log of the start. */
+  #warn(caller: Caller, path: GuestPath, file: GuestFile, config: GuestConfig): void {
+    const host = this.#parts.host.describe(path, config);
+    for (const finding of checkGuest({ path, file, config, host, unusable: [], neighbours: [] })) {
+      if (finding.severity !== 'warning') continue;
+      const { code, line, mend, message } = finding;
+      caller.log.warn({ guest: path, code, line, mend }, message);
+    }
   }
 
   #requireProcessors(path: GuestPath, { pinning }: GuestConfig): void {

@@ -88,8 +88,7 @@ export class GuestFileEditor {
     const expected = this.#values();
     expected.delete(key);
     const objection = remainingUse(file, edits, key) ?? this.#take(file.with(edits), expected);
-    if (objection !== undefined)
-      throw new AgentError('BAD_CONFIG', `vm.cfg: ${key} cannot be removed in place; ${objection}`);
+    if (objection !== undefined) throw new AgentError('BAD_CONFIG', `${key} cannot be removed in place; ${objection}`);
   }
 
   /**
@@ -157,8 +156,7 @@ export class GuestFileEditor {
     const expected = this.#values().set(key, value);
     for (const text of proposals(file)) if (this.#take(text, expected) === undefined) return;
     const objection = this.#take(withLastLine(file, `${key} = ${printValue(value)}`), expected);
-    if (objection !== undefined)
-      throw new AgentError('BAD_CONFIG', `vm.cfg: ${key} cannot be changed in place; ${objection}`);
+    if (objection !== undefined) throw new AgentError('BAD_CONFIG', `${key} cannot be changed in place; ${objection}`);
   }
 
   /** The text with the value set where the key is set: a list item by item, else the right-hand side as a whole. */
@@ -202,7 +200,7 @@ export class GuestFileEditor {
     const items = value === undefined ? undefined : itemsOf(value);
     if (items) return items;
     const found = value === undefined ? 'it is not in the file' : `it is ${kindOf(value)}`;
-    throw new AgentError('BAD_CONFIG', `vm.cfg: ${key} has no items, for ${found}; a list is needed`);
+    throw new AgentError('BAD_CONFIG', `${key} has no items, for ${found}; a list is needed`);
   }
 }
 
@@ -226,8 +224,8 @@ export function editGuestFile(
   throw new AgentError(
     'BAD_CONFIG',
     encoding === 'utf8'
-      ? 'vm.cfg: a text has half a surrogate pair, which UTF-8 cannot hold; whole characters are needed'
-      : 'vm.cfg: the file is in Latin-1, which cannot hold its new text; convert it to UTF-8 by hand first',
+      ? 'a text has half a surrogate pair, which UTF-8 cannot hold; whole characters are needed'
+      : 'the file is in Latin-1, which cannot hold its new text; convert it to UTF-8 by hand first',
   );
 }
 
@@ -239,7 +237,7 @@ function checkKey(key: string): void {
 function checkIndex(key: string, length: number, index: number, last: number): void {
   if (Number.isInteger(index) && index >= 0 && index <= last) return;
   const needed = last < 0 ? 'an item must be inserted first' : `an index from 0 to ${last} is needed`;
-  throw new AgentError('BAD_VALUE', `vm.cfg: ${key} has ${length} items and no place ${index}; ${needed}`);
+  throw new AgentError('BAD_VALUE', `${key} has ${length} items and no place ${index}; ${needed}`);
 }
 
 function listOf(file: WrittenFile, entry: ConfigEntry): WrittenList {

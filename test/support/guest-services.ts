@@ -7,6 +7,8 @@ import { systemClock } from '../../src/host/clock.ts';
 import type { HostFacts } from '../../src/host/inventory.ts';
 import { type GuestPath, parseGuestPath } from '../../src/model/guest-path.ts';
 import { GuestLanes } from '../../src/operations/guest-lanes.ts';
+import { CheckHost } from '../../src/services/check-host.ts';
+import { CoreDumps } from '../../src/services/core-dumps.ts';
 import { GuestChecks } from '../../src/services/guest-checks.ts';
 import { GuestConfiguration } from '../../src/services/guest-configuration.ts';
 import { GuestDisks } from '../../src/services/guest-disks.ts';
@@ -75,11 +77,13 @@ export function guestServices({
   const files = new GuestFiles({ paths, reader });
   const disks = new GuestDisks({ files, holdings: () => driver.holdings() });
   const kernelDirectories = ['/boot'];
+  const host = new CheckHost({ driver, accelerator: 'tcg', facts: hostFacts });
   const planner = new StartPlanner({
     driver,
     files,
     disks,
     reader,
+    host,
     bootFiles,
     makeDirectory: () => temporaryDirectory(),
     kernelDirectories,
@@ -92,6 +96,7 @@ export function guestServices({
     records,
     membership,
     planner,
+    coreDumps: new CoreDumps({ driver, clock: systemClock, directory: paths.onDisk('/dumps'), always: false }),
     lanes,
     clock: systemClock,
     log: silentLog,
@@ -109,13 +114,12 @@ export function guestServices({
     configuration: new GuestConfiguration({ editing, files, reader, paths }),
     checks: new GuestChecks({
       driver,
-      accelerator: 'tcg',
+      host,
       records,
       files,
       disks,
       editing,
       reader,
-      facts: hostFacts,
       kernelDirectories,
     }),
     lanes,

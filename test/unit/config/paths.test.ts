@@ -66,8 +66,8 @@ describe('a path that a caller gave', () => {
 });
 
 describe('a root directory', () => {
-  /** What the longest socket needs below the root: /run/ovs-agent/guests/, 16 digits, /serial. */
-  const longest = 107 - '/run/ovs-agent/guests/0123456789abcdef/serial'.length;
+  /** What the longest socket needs below the root: /run/ovs-agent/guests/, 16 digits, /serial3. */
+  const longest = 107 - '/run/ovs-agent/guests/0123456789abcdef/serial3'.length;
 
   it('may be as long as sockets below it allow, in bytes, and no longer', () => {
     const fits = `/${'a'.repeat(longest - 1)}`;

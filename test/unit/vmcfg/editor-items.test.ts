@@ -178,15 +178,13 @@ describe('an edit of an item', () => {
     for (const edit of [insert('x', 'n', index), replace('x', index, 'n'), removeItem('x', index)])
       expect(refused(text, edit)).toMatchObject({
         code: 'BAD_VALUE',
-        message: expect.stringMatching(
-          /^vm\.cfg: x has 2 items and no place .*; an index from 0 to [12] is needed$/,
-        ) as string,
+        message: expect.stringMatching(/^x has 2 items and no place .*; an index from 0 to [12] is needed$/) as string,
       });
   });
 
   it('refuses an item of an empty list', () => {
     expect(refused('x = []', removeItem('x', 0)).message).toBe(
-      'vm.cfg: x has 0 items and no place 0; an item must be inserted first',
+      'x has 0 items and no place 0; an item must be inserted first',
     );
     expect(refused('x = None', insert('x', 'n', 1)).code).toBe('BAD_VALUE');
     expect(refused('', insert('x', 'n', 1)).code).toBe('BAD_VALUE');
@@ -196,18 +194,12 @@ describe('an edit of an item', () => {
     for (const edit of [insert('x', 'n'), replace('x', 0, 'n'), removeItem('x', 0)]) {
       const { code, message } = refused(`x = ${value}`, edit);
       expect(code).toBe('BAD_CONFIG');
-      expect(message).toMatch(
-        /^vm\.cfg: x has no items, for it is (?:a text|a whole number|True|a dictionary); a list is/,
-      );
+      expect(message).toMatch(/^x has no items, for it is (?:a text|a whole number|True|a dictionary); a list is/);
     }
   });
 
   it('refuses a key that is absent or None and has no item to change', () => {
-    expect(refused('', removeItem('x', 0)).message).toBe(
-      'vm.cfg: x has no items, for it is not in the file; a list is needed',
-    );
-    expect(refused('x = None', replace('x', 0, 1)).message).toBe(
-      'vm.cfg: x has no items, for it is None; a list is needed',
-    );
+    expect(refused('', removeItem('x', 0)).message).toBe('x has no items, for it is not in the file; a list is needed');
+    expect(refused('x = None', replace('x', 0, 1)).message).toBe('x has no items, for it is None; a list is needed');
   });
 });
