@@ -62,7 +62,7 @@ export class GuestFileEditor {
    */
   set(key: string, value: ConfigValue): void {
     checkKey(key);
-    printValue(value);
+    checkValue(value);
     const old = this.#file.get(key)?.value;
     if (old !== undefined && isSameValue(old, value)) return;
     this.#change(key, value, file => this.#settings(file, key, value));
@@ -100,7 +100,7 @@ export class GuestFileEditor {
    */
   insertItem(key: string, item: ConfigValue, index?: number): void {
     checkKey(key);
-    printValue(item);
+    checkValue(item);
     const value = this.#file.get(key)?.value ?? '';
     const items = value === '' ? [] : this.#items(key);
     const position = index ?? items.length;
@@ -116,7 +116,7 @@ export class GuestFileEditor {
    */
   replaceItem(key: string, index: number, item: ConfigValue): void {
     checkKey(key);
-    printValue(item);
+    checkValue(item);
     const items = this.#items(key);
     checkIndex(key, items.length, index, items.length - 1);
     if (isSameValue(items[index]!, item)) return;
@@ -234,6 +234,11 @@ function checkKey(key: string): void {
     throw new AgentError('BAD_VALUE', `key ${shown(key)}: it is no name of Python; letters, digits and _ are needed`);
 }
 
+/** Refuses what cannot be printed, also where nothing has to be. */
+function checkValue(value: ConfigValue): void {
+  printValue(value);
+}
+
 function checkIndex(key: string, length: number, index: number, last: number): void {
   if (Number.isInteger(index) && index >= 0 && index <= last) return;
   const needed = last < 0 ? 'an item must be inserted first' : `an index from 0 to ${last} is needed`;
@@ -260,12 +265,10 @@ function withLastLine(file: WrittenFile, line: string): string {
 
 /** What the edits leave of the name's uses, on every host: also in branches that are not taken on this one. */
 function remainingUse(file: WrittenFile, edits: readonly TextEdit[], key: string): string | undefined {
+  const gone = new Set(edits.flatMap(edit => file.tokensIn(edit)));
   const use = file.tokens.find(
-    ({ kind, start, text }, index) =>
-      kind === 'name' &&
-      text === key &&
-      file.tokens[index - 1]?.text !== '.' &&
-      !edits.some(edit => edit.start <= start && start < edit.end),
+    (token, index) =>
+      token.kind === 'name' && token.text === key && file.tokens[index - 1]?.text !== '.' && !gone.has(token),
   );
   if (!use) return undefined;
   const { line, column } = file.source.placeOf(use.start);

@@ -82,8 +82,7 @@ export class WrittenFile {
   }
 
   lineStart(offset: number): number {
-    const before = Math.max(this.text.lastIndexOf('\n', offset - 1), this.text.lastIndexOf('\r', offset - 1)) + 1;
-    return offset === 0 ? 0 : Math.max(before, this.source.start);
+    return offset - this.source.placeOf(offset).column + 1;
   }
 
   /** Whether only blanks stand before the offset in its line. */
