@@ -5,6 +5,7 @@ import { alreadyRunning } from './app/already-running.ts';
 import { openCore } from './app/core.ts';
 import { AgentPaths } from './config/paths.ts';
 import { readSettingsFile } from './config/settings.ts';
+import { readXendConfig } from './config/xend-config.ts';
 import { systemClock } from './host/clock.ts';
 import { createLog, terminalDestination } from './host/log.ts';
 import { ServiceManager } from './host/service-manager.ts';
@@ -71,6 +72,7 @@ export async function callWithoutAgent(
     const core = await openCore({
       paths,
       settings: readSettingsFile(paths.settingsFile),
+      xend: readXendConfig(paths.xendConfigFile),
       version: '',
       processId: process.pid,
       searchPath: process.env['PATH'] ?? '',

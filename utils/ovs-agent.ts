@@ -72,6 +72,25 @@ withRoot(program.command('passwd'))
     await changePassword(new AgentPaths(root), user, role, stdin === true);
   });
 
+withConfig(program.command('doctor'))
+  .description('look at this server as the agent finds it; exit code 1 when something keeps it from working')
+  .option('--json', 'print JSON')
+  .action(async ({ config, json, root }: CommonOptions & { json?: boolean }) => {
+    const paths = new AgentPaths(root);
+    const { examineServer } = await import('./doctor.ts');
+    await examineServer(paths, config ?? paths.settingsFile, json === true);
+  });
+
+withConfig(program.command('config').command('show'))
+  .description('print each setting that holds, and where it came from')
+  .option('--all', 'the options of xend-config.sxp that have no effect too')
+  .option('--json', 'print JSON')
+  .action(async ({ all, config, json, root }: CommonOptions & { all?: boolean; json?: boolean }) => {
+    const paths = new AgentPaths(root);
+    const { showConfig } = await import('./config-show.ts');
+    showConfig(paths, config ?? paths.settingsFile, { all: all === true, json: json === true });
+  });
+
 withRoot(program.command('check'))
   .description('find what in a guest file will keep the guest from running; exit code 1 when something will')
   .argument('<guest>', 'name of a registered guest, or the path of any')

@@ -41,7 +41,7 @@ export function withRoot(program: Command): Command {
  * @param commands subcommands are programs of their own and fail in the same way
  */
 export async function runProgram(program: Command, argv: readonly string[] = process.argv): Promise<void> {
-  for (const command of program.commands) command.exitOverride();
+  overrideExits(program);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
@@ -53,6 +53,10 @@ export async function runProgram(program: Command, argv: readonly string[] = pro
     process.stderr.write(`${program.name()}: ${messageOf(error)}\n`);
     process.exitCode = EXIT.failed;
   }
+}
+
+function overrideExits(program: Command): void {
+  for (const command of program.commands) overrideExits(command.exitOverride());
 }
 
 /** Prints a stable JSON document, for scripts. */

@@ -1,8 +1,11 @@
+import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AddressRules } from '../config/address-pattern.ts';
 import type { AgentPaths } from '../config/paths.ts';
+import { effectiveLogLevel } from '../config/effective.ts';
 import { readSettingsFile, type Settings } from '../config/settings.ts';
+import { readXendConfig, type XendConfig } from '../config/xend-config.ts';
 import { messageOf } from '../errors.ts';
 import { makePrivateDirectory } from '../host/atomic-file.ts';
 import type { Clock } from '../host/clock.ts';
@@ -19,6 +22,7 @@ import { Listeners } from '../wire/listeners.ts';
 import { methodPage } from '../wire/method-page.ts';
 import { RpcEndpoint } from '../wire/rpc-endpoint.ts';
 import { type Core, openCore } from './core.ts';
+import { listenAsXend } from './xend-listeners.ts';
 
 export interface AgentParts {
   readonly paths: AgentPaths;
@@ -51,7 +55,8 @@ const CERTIFICATE_CHECK_MS = 12 * 3_600_000;
 export async function openAgent(parts: AgentParts): Promise<Agent> {
   const { clock, paths } = parts;
   let settings = readSettingsFile(parts.settingsFile);
-  const logs = openLogs(parts, settings);
+  const xend = readXendConfig(paths.xendConfigFile);
+  const logs = openLogs(parts, settings, xend);
   const { log } = logs;
   const credentialFile = new CredentialFile(paths.passwordFile, log);
   credentialFile.load();
@@ -62,6 +67,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
   const core = await openCore({
     paths,
     settings,
+    xend,
     version: parts.version,
     processId: parts.processId,
     searchPath: parts.searchPath,
@@ -112,7 +118,8 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     logs.close();
   };
   try {
-    const bound = await listeners.listen(settings.listen, settings.port);
+    const own = await listeners.listen(settings.listen, settings.port);
+    const bound = [...own, ...(await listenAsXend(listeners, xend, paths))];
     listeningOn = bound.map(({ address, port }) =>
       address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
     );
@@ -143,7 +150,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
       try {
         settings = readSettingsFile(parts.settingsFile);
         listeners.replaceGuard(rules(settings));
-        logs.setLevel(settings.log.level);
+        logs.setLevel(effectiveLogLevel(settings, readXendConfig(paths.xendConfigFile)));
         credentialFile.load();
         log.info('allow, deny, the log level and the users were read again');
       } catch (error) {
@@ -168,13 +175,19 @@ interface Logs {
   close(): void;
 }
 
-function openLogs({ paths, terminal }: AgentParts, { log: { level, fileBytes, filesKept } }: Settings): Logs {
+function openLogs({ paths, terminal }: AgentParts, settings: Settings, xend: XendConfig): Logs {
+  const { fileBytes, filesKept } = settings.log;
   makePrivateDirectory(paths.logDirectory);
-  const files = ['ovs_trace.log', 'audit.log'].map(
-    name => new RotatingFile(join(paths.logDirectory, name), fileBytes, filesKept),
-  );
-  const [trace, auditFile] = files as [RotatingFile, RotatingFile];
-  const log = createLog(level, terminal ? [trace, terminal] : [trace]);
+  const open = (file: string): RotatingFile => new RotatingFile(file, fileBytes, filesKept);
+  const trace = [open(join(paths.logDirectory, 'ovs_trace.log'))];
+  if (xend.says('logFile') && xend.values.logFile !== '') {
+    const file = paths.onDisk(xend.values.logFile);
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    trace.push(open(file));
+  }
+  const auditFile = open(join(paths.logDirectory, 'audit.log'));
+  const files = [...trace, auditFile];
+  const log = createLog(effectiveLogLevel(settings, xend), terminal ? [...trace, terminal] : trace);
   return {
     log,
     audit: createLog('info', [auditFile]),

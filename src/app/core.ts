@@ -2,7 +2,9 @@ import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { findBootFiles } from '../bootloader/find-boot-files.ts';
 import type { AgentPaths } from '../config/paths.ts';
+import { effectiveMemoryReserveMib } from '../config/effective.ts';
 import type { Settings } from '../config/settings.ts';
+import type { XendConfig } from '../config/xend-config.ts';
 import { detectDriver } from '../drivers/detect.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { probeQemu } from '../drivers/qemu/probe.ts';
@@ -10,6 +12,7 @@ import { QemuDriver } from '../drivers/qemu/qemu-driver.ts';
 import { SimulatedDriver, SimulatedMachine } from '../drivers/simulated/simulated-driver.ts';
 import type { Clock } from '../host/clock.ts';
 import { ownAddresses, ProcessorMeter, readAvailableMemoryMib, readHostFacts, readLoad } from '../host/inventory.ts';
+import { allProcessors, setAffinity } from '../host/affinity.ts';
 import type { Log } from '../host/log.ts';
 import { allMethods } from '../methods/all.ts';
 import {
@@ -48,11 +51,13 @@ import { Neighbours } from '../services/neighbours.ts';
 import { DamagedDatabaseError, setDatabaseAside, SqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { type BootFileFinder, StartPlanner } from '../services/start-planner.ts';
+import type { GuestDefaults } from '../vmcfg/guest-config.ts';
 import { GuestReader } from '../vmcfg/guest-reader.ts';
 
 export interface CoreParts {
   readonly paths: AgentPaths;
   readonly settings: Settings;
+  readonly xend: XendConfig;
   readonly version: string;
   readonly processId: number;
   readonly searchPath: string;
@@ -80,13 +85,14 @@ export interface Core {
  * The caller holds the agent's lock: two cores on one root would start guests twice.
  */
 export async function openCore(parts: CoreParts): Promise<Core> {
-  const { clock, log, paths, settings } = parts;
+  const { clock, log, paths, settings, xend } = parts;
   for (const directory of [paths.databaseDirectory, paths.runtimeDirectory]) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
   const startedAt = clock.now();
   const { driver, probe } = await detectDriver(settings.hypervisor, driverMakers(parts));
   log.info({ hypervisor: driver.name, accelerator: probe.accelerator }, probe.description);
+  await holdToProcessors(parts);
 
   const { store, isRebuilt } = openStore(paths, clock, log);
   const records = new GuestRecords(store, clock);
@@ -95,8 +101,8 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   const addresses = (): readonly string[] =>
     settings.address === null ? ownAddresses() : [settings.address, ...ownAddresses()];
   const ownAddress = (): string => addresses()[0] ?? '127.0.0.1';
-  const availableMemoryMib = (): number => readAvailableMemoryMib() - settings.guests.memoryReserveMib;
-  const reader = new GuestReader({ uname: facts.uname });
+  const availableMemoryMib = (): number => readAvailableMemoryMib() - effectiveMemoryReserveMib(settings, xend);
+  const reader = new GuestReader({ uname: facts.uname }, guestDefaults(xend));
   const { kernelDirectories } = settings.guests;
   const files = new GuestFiles({ paths, reader });
   const disks = new GuestDisks({ files, holdings: () => driver.holdings() });
@@ -119,7 +125,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     records,
     membership,
     planner,
-    coreDumps: new CoreDumps({ driver, clock, directory: paths.dumpDirectory, always: false }),
+    coreDumps: new CoreDumps({ driver, clock, directory: paths.dumpDirectory, always: xend.values.enableDump }),
     lanes,
     clock,
     log,
@@ -192,6 +198,31 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   };
 }
 
+/** dom0-cpus of xend-config.sxp is about the agent's own work: guests get all processors back when they start. */
+async function holdToProcessors({ clock, log, processId, xend }: CoreParts): Promise<void> {
+  const count = Math.min(xend.values.dom0Processors, readHostFacts().processors);
+  if (count === 0) return;
+  await setAffinity(
+    processId,
+    Array.from({ length: count }, (_, number) => number),
+    clock,
+  );
+  log.info({ processors: count }, 'the agent uses the first processors only (dom0-cpus)');
+}
+
+/** The file's own words say what an empty password is there: no authentication. */
+function guestDefaults({ defaultBridge, values }: XendConfig): GuestDefaults {
+  const { keymap, vncListen, vncPassword } = values;
+  return {
+    display: {
+      vncListen,
+      vncPassword: vncPassword === '' ? undefined : vncPassword,
+      keymap: keymap === '' ? undefined : keymap,
+    },
+    bridge: defaultBridge,
+  };
+}
+
 const BOOT_FILES_MS = 60_000;
 
 /** Entries of a boot menu are named by their title or their number. */
@@ -219,7 +250,14 @@ function makeBootDirectory(paths: AgentPaths, path: GuestPath): string {
   return mkdtempSync(join(parent, `${guestNameOf(path)}-`));
 }
 
-function driverMakers({ clock, log, paths, searchPath, settings }: CoreParts): Parameters<typeof detectDriver>[1] {
+function driverMakers({
+  clock,
+  log,
+  paths,
+  searchPath,
+  settings,
+  xend,
+}: CoreParts): Parameters<typeof detectDriver>[1] {
   const { accelerator, qemuBinary, startTimeoutMs, userNetwork, vncPorts } = settings.guests;
   return {
     qemu: (): Driver =>
@@ -228,6 +266,8 @@ function driverMakers({ clock, log, paths, searchPath, settings }: CoreParts): P
         runtimeDirectory: paths.guestRuntimeDirectory,
         startTimeoutMs,
         host: { userNetwork, vncPorts },
+        // What the agent is held to, its children would be held to as well.
+        processors: xend.values.dom0Processors === 0 ? [] : allProcessors(),
         probe: () =>
           probeQemu({
             program: qemuBinary,

@@ -44,6 +44,15 @@ export class AgentPaths {
     return this.onDisk('/etc/ovs-agent/agent.ini');
   }
 
+  get xendConfigFile(): string {
+    return this.onDisk('/etc/xen/xend-config.sxp');
+  }
+
+  /** Where xend's own clients look for it. */
+  get xendSocket(): string {
+    return this.onDisk('/var/run/xend/xmlrpc.sock');
+  }
+
   get passwordFile(): string {
     return this.onDisk('/etc/ovs-agent/passwd');
   }

@@ -2,8 +2,11 @@ import { isIP } from 'node:net';
 import * as kinds from './setting-kinds.ts';
 import type { SettingKind } from './setting-kinds.ts';
 
-/** `migration`: it takes effect with live migration. `none`: it is read, and nothing follows from it. */
-export type XendEffect = 'acts' | 'migration' | 'none';
+/**
+ * `written`: it acts when it is in the file, and its default does not. `migration`: it takes effect with live migration.
+ * `none`: it is read, and nothing follows from it.
+ */
+export type XendEffect = 'acts' | 'written' | 'migration' | 'none';
 
 /** An option of xend-config.sxp: its kind, its default as it would be written, and what it does here. */
 export interface XendOption<T = unknown> {
@@ -98,14 +101,14 @@ export const xendOptions = {
     'logfile',
     file(),
     '/var/log/xen/xend.log',
-    'acts',
+    'written',
     "The agent's log is written there as well, when the option is in the file.",
   ),
   logLevel: option(
     'loglevel',
     logLevel(),
     'DEBUG',
-    'acts',
+    'written',
     'Lines below it are not written, where agent.ini names no level and the option is in the file.',
   ),
   tcpServer: option(
@@ -135,7 +138,7 @@ export const xendOptions = {
     'xend-unix-xmlrpc-server',
     yesNo(),
     'yes',
-    'acts',
+    'written',
     'Whether the agent also listens on /var/run/xend/xmlrpc.sock, when the option is in the file. Only root can open it.',
   ),
   dom0MinMemoryMib: option(
@@ -292,7 +295,12 @@ export const xendOptions = {
 
 /** The options as a document for operators. */
 export function documentedXendOptions(): string {
-  const words: Readonly<Record<XendEffect, string>> = { acts: 'yes', migration: 'with migration', none: 'no' };
+  const words: Readonly<Record<XendEffect, string>> = {
+    acts: 'yes',
+    written: 'when written',
+    migration: 'with migration',
+    none: 'no',
+  };
   const rows = Object.values<XendOption>(xendOptions).map(
     ({ default: standard, effect, kind, name, summary }) =>
       `| \`${name}\` | ${kind.expected} | \`${standard === '' ? "''" : standard}\` | ${words[effect]} | ${summary} |`,

@@ -1,4 +1,4 @@
-import { rename, rm, statfs } from 'node:fs/promises';
+import { chmod, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActContext, Driver } from '../drivers/driver.ts';
 import { messageOf } from '../errors.ts';
@@ -48,6 +48,8 @@ export class CoreDumps {
         return;
       }
       await driver.dumpCore(path, partial, context);
+      // QEMU leaves it to be read only.
+      await chmod(partial, 0o600);
       await rename(partial, file);
       context.log.warn({ guest: path, file }, 'the memory of a guest that crashed was dumped');
     } catch (error) {

@@ -38,6 +38,8 @@ const CHECKING_INTERVAL_MS = 500;
 export class Listeners {
   readonly #parts: ListenersParts;
   readonly #servers: Server[] = [];
+  /** Those that have the agent's own certificate. */
+  readonly #renewable: SecureServer[] = [];
   readonly #perAddress = new Map<string, number>();
   #guard: AddressGuard;
 
@@ -48,17 +50,23 @@ export class Listeners {
 
   /**
    * @param port TCP port; 0 takes any that is free, the same for all addresses
+   * @param tls in place of the agent's own
    * @returns the addresses it listens on, as `address:port`
    * @throws AgentError HOST when an address or the port cannot be had
    */
-  async listen(addresses: readonly string[], port: number): Promise<readonly { address: string; port: number }[]> {
+  async listen(
+    addresses: readonly string[],
+    port: number,
+    tls = this.#parts.tls,
+  ): Promise<readonly { address: string; port: number }[]> {
     const bound: { address: string; port: number }[] = [];
     for (const address of addresses) {
-      const server = this.#networkServer();
+      const server = this.#networkServer(tls);
       try {
         const actual = await bind(server, { host: address, port: bound[0]?.port ?? port, ipv6Only: true });
         bound.push({ address, port: actual.port });
         this.#servers.push(server);
+        if (tls === this.#parts.tls && 'setSecureContext' in server) this.#renewable.push(server);
       } catch (cause) {
         if (isMissingFamily(cause) && addresses.length > 1) {
           this.#parts.log.info({ address }, 'this server has no IPv6; the agent does not listen there');
@@ -87,9 +95,7 @@ export class Listeners {
 
   /** New connections get the new certificate; open ones keep theirs. */
   replaceTls(tls: TlsMaterial): void {
-    for (const server of this.#servers) {
-      if ('setSecureContext' in server) server.setSecureContext({ key: tls.key, cert: tls.certificate });
-    }
+    for (const server of this.#renewable) server.setSecureContext({ key: tls.key, cert: tls.certificate });
   }
 
   /** Takes no new connections, and ends those that wait for nothing. */
@@ -116,8 +122,8 @@ export class Listeners {
     };
   }
 
-  #networkServer(): Server {
-    const { limits, tls } = this.#parts;
+  #networkServer(tls: TlsMaterial | undefined): Server {
+    const { limits } = this.#parts;
     const server: Server = tls
       ? createSecureServer({
           ...this.#serverOptions(),

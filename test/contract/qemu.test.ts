@@ -35,6 +35,7 @@ driverContract('QEMU', (): DriverHarness => {
         program: 'qemu-system-x86_64',
         runtimeDirectory,
         startTimeoutMs: 30_000,
+        processors: [],
         host: { userNetwork: 'restricted', vncPorts: { first: 5950, last: 5999 } },
         probe: () =>
           probeQemu({

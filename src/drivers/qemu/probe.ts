@@ -9,8 +9,8 @@ import { chooseAccelerator } from './accelerator.ts';
 export interface ProbeParts {
   readonly program: string;
   readonly accelerator: 'auto' | 'kvm' | 'tcg';
-  /** Where the answer is remembered; it lasts until the server or QEMU changes. */
-  readonly memoryFile: string;
+  /** Where the answer is remembered; it lasts until the server or QEMU changes. Undefined remembers nothing. */
+  readonly memoryFile: string | undefined;
   readonly searchPath: string;
   readonly clock: Clock;
 }
@@ -27,7 +27,7 @@ export async function probeQemu(parts: ProbeParts): Promise<Probe> {
       };
     }
     const key = memoryKey(binary, parts.accelerator);
-    const remembered = recall(parts.memoryFile, key);
+    const remembered = parts.memoryFile === undefined ? undefined : recall(parts.memoryFile, key);
     if (remembered) return remembered;
     const { stdout } = await runCheckedCommand(binary, ['--version'], { timeoutMs: 10_000, clock: parts.clock });
     const version = /version (\d+(?:\.\d+)+)/.exec(stdout)?.[1] ?? 'unknown';
@@ -38,7 +38,8 @@ export async function probeQemu(parts: ProbeParts): Promise<Probe> {
       version,
       accelerator: accelerator.name,
     };
-    writeFileSync(parts.memoryFile, JSON.stringify({ key, probe }), { mode: 0o600 });
+    if (parts.memoryFile !== undefined)
+      writeFileSync(parts.memoryFile, JSON.stringify({ key, probe }), { mode: 0o600 });
     return probe;
   } catch (error) {
     return { usable: false, reason: messageOf(error), remedy: 'see that the program runs by hand' };

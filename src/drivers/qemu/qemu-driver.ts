@@ -38,6 +38,8 @@ export interface QemuDriverParts {
   /** Time for a guest to run after its QEMU was started. */
   readonly startTimeoutMs: number;
   readonly host: Omit<QemuHost, 'accelerator'>;
+  /** Host processors of guests that name none; none stands for those of the agent. */
+  readonly processors: readonly number[];
   readonly probe: () => Promise<Probe>;
   readonly clock: Clock;
   readonly log: Log;
@@ -105,7 +107,8 @@ export class QemuDriver implements Driver {
     let domain: QemuDomain | undefined;
     try {
       await makeTaps(taps, clock);
-      const processors = [...new Set(config.pinning.flat())].sort((left, right) => left - right);
+      const pinned = [...new Set(config.pinning.flat())].sort((left, right) => left - right);
+      const processors = pinned.length > 0 ? pinned : this.#parts.processors;
       const qemu = spawnQemu(program, args, place.logFile, place.unitName, processors);
       context.log.info({ guest: path, processId: qemu.id, accelerator: this.#accelerator }, 'QEMU started');
       domain = this.#keep(note, place, qemu);

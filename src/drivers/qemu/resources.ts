@@ -1,6 +1,6 @@
 import { AgentError } from '../../errors.ts';
+import { setAffinity } from '../../host/affinity.ts';
 import type { Clock } from '../../host/clock.ts';
-import { runCheckedCommand } from '../../host/command.ts';
 import type { GuestConfig } from '../../model/guest-config.ts';
 import type { QemuDomain } from './qemu-domain.ts';
 
@@ -10,7 +10,6 @@ const MEMORY_BLOCK_MIB = 128;
 /** Time for the system inside to give memory back or a processor up. */
 const GIVE_BACK_MS = 20_000;
 const LOOK_MS = 50;
-const PIN_MS = 5_000;
 
 /** Memory and processors of a running QEMU. */
 export class Resources {
@@ -70,8 +69,7 @@ export class Resources {
     await Promise.all(
       threads.map(thread => {
         const set = pinning[thread['cpu-index']] ?? pinning.at(-1)!;
-        const args = ['-p', '-c', set.join(','), String(thread['thread-id'])];
-        return runCheckedCommand('taskset', args, { timeoutMs: PIN_MS, clock: this.#clock });
+        return setAffinity(thread['thread-id'], set, this.#clock, []);
       }),
     );
   }
