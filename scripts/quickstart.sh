@@ -65,7 +65,7 @@ show "do_rpc https://admin:…@$address echo hello" node dist/utils/do_rpc.js "$
 show "do_rpc … start_vm $guest" node dist/utils/do_rpc.js "$url" start_vm $guest
 show 'db_kfv vm guest status' node dist/utils/db_kfv.js vm guest status
 printf "\nthe guest's own console:\n"
-node scripts/show-console.mjs "$root"/run/ovs-agent/guests/*/serial DEMO-GUEST-NET
+node scripts/show-console.mjs guest DEMO-GUEST-NET
 show "do_rpc … stop_vm $guest" node dist/utils/do_rpc.js "$url" stop_vm $guest
 show 'db_kfv vm guest status' node dist/utils/db_kfv.js vm guest status
 

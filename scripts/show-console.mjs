@@ -1,27 +1,22 @@
-// Prints what a guest says on its serial console until a line holds the given text.
-import { createConnection } from 'node:net';
+// Prints what a guest says on its console until a line holds the given text.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 
-const [path, text] = process.argv.slice(2);
-const socket = createConnection({ path });
-const late = setTimeout(() => {
-  console.error(`"${text}" did not come within 60 s`);
-  process.exit(1);
-}, 60_000);
-let seen = '';
-socket.setEncoding('utf8');
-socket.on('data', data => {
-  seen += data;
-  const lines = seen.split('\n');
-  seen = lines.pop();
-  for (const line of lines) {
-    console.log(`  ${line.replace(/[^\x20-\x7e]/g, '')}`);
-    if (line.includes(text)) {
-      clearTimeout(late);
-      socket.destroy();
-    }
-  }
+const [guest, text] = process.argv.slice(2);
+const console_ = spawn(process.execPath, ['dist/utils/ovs-agent.js', 'console', guest, '--read-only'], {
+  stdio: ['ignore', 'pipe', 'ignore'],
 });
-socket.on('error', error => {
-  console.error(`the console cannot be read: ${error.message}`);
-  process.exit(1);
+let isThere = false;
+const late = setTimeout(() => console_.kill(), 60_000);
+createInterface({ input: console_.stdout }).on('line', line => {
+  if (isThere) return;
+  console.log(`  ${line.replace(/[^\x20-\x7e]/g, '')}`);
+  isThere = line.includes(text);
+  if (isThere) console_.kill();
+});
+console_.on('close', () => {
+  clearTimeout(late);
+  if (isThere) return;
+  console.error(`"${text}" did not come within 60 s`);
+  process.exitCode = 1;
 });

@@ -91,6 +91,21 @@ withConfig(program.command('config').command('show'))
     showConfig(paths, config ?? paths.settingsFile, { all: all === true, json: json === true });
   });
 
+withRoot(program.command('console'))
+  .description('attach this terminal to the console of a guest; Ctrl-] leaves')
+  .argument('<guest>', 'name or path of a registered guest')
+  .option('--read-only', 'look, and do not type')
+  .option('--force', 'take the console over from who types there')
+  .option('--history <bytes>', 'how much of what was printed before comes first')
+  .action(async (guest: string, options: CommonOptions & { readOnly?: boolean; force?: boolean; history?: string }) => {
+    const { attachConsole } = await import('./console.ts');
+    await attachConsole(new AgentPaths(options.root), guest, {
+      readOnly: options.readOnly === true,
+      force: options.force === true,
+      history: options.history,
+    });
+  });
+
 withRoot(program.command('check'))
   .description('find what in a guest file will keep the guest from running; exit code 1 when something will')
   .argument('<guest>', 'name of a registered guest, or the path of any')

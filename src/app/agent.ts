@@ -16,6 +16,7 @@ import { findPortOwner } from '../host/port-owner.ts';
 import { RotatingFile } from '../host/rotating-file.ts';
 import { Authenticator } from '../wire/authentication.ts';
 import { type AgentCertificate, ensureCertificate, publicKeyFingerprint } from '../wire/certificate.ts';
+import { ConsoleEndpoint } from '../wire/console-endpoint.ts';
 import { CredentialFile } from '../wire/credential-file.ts';
 import type { WireLimits } from '../wire/limits.ts';
 import { Listeners } from '../wire/listeners.ts';
@@ -100,6 +101,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
   );
   const listeners = new Listeners({
     endpoint,
+    consoles: new ConsoleEndpoint({ authenticator, consoles: core.consoles }),
     guard: rules(settings),
     limits,
     tls: certificate,

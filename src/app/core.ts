@@ -40,6 +40,7 @@ import { Databases } from '../services/databases.ts';
 import { GuestCatalog } from '../services/guest-catalog.ts';
 import { GuestChecks } from '../services/guest-checks.ts';
 import { GuestConfiguration } from '../services/guest-configuration.ts';
+import { GuestConsoles } from '../services/guest-consoles.ts';
 import { GuestDisks } from '../services/guest-disks.ts';
 import { GuestEditing } from '../services/guest-editing.ts';
 import { GuestFiles } from '../services/guest-files.ts';
@@ -75,6 +76,7 @@ export interface CoreParts {
 export interface Core {
   readonly dispatcher: Dispatcher;
   readonly registry: Registry;
+  readonly consoles: GuestConsoles;
   readonly identity: () => AgentIdentity;
   /** Ends the waiting of acts, waits for the calls in flight, and lets go of guests and files. */
   stop(): Promise<void>;
@@ -105,7 +107,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   const reader = new GuestReader({ uname: facts.uname }, guestDefaults(xend));
   const { kernelDirectories } = settings.guests;
   const files = new GuestFiles({ paths, reader });
-  const disks = new GuestDisks({ files, holdings: () => driver.holdings() });
+  const disks = new GuestDisks({ paths, files, holdings: () => driver.holdings() });
   const host = new CheckHost({ driver, accelerator: probe.accelerator, facts });
   const planner = new StartPlanner({
     driver,
@@ -119,12 +121,21 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     availableMemoryMib,
     processors: facts.processors,
   });
-  const membership = new GuestMembership({ driver, records, files, lanes });
+  const consoles = new GuestConsoles({
+    driver,
+    records,
+    clock,
+    log,
+    directory: paths.consoleDirectory,
+    historyBytes: xend.values.consoleLimitKib * 1024,
+  });
+  const membership = new GuestMembership({ driver, records, files, lanes, consoles });
   const guestLifecycle = new GuestLifecycle({
     driver,
     records,
     membership,
     planner,
+    consoles,
     coreDumps: new CoreDumps({ driver, clock, directory: paths.dumpDirectory, always: xend.values.enableDump }),
     lanes,
     clock,
@@ -187,11 +198,13 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   return {
     dispatcher,
     registry,
+    consoles,
     identity,
     async stop() {
       guestLifecycle.interrupt();
       await dispatcher.stop();
       await lanes.idle();
+      consoles.close();
       await driver.close();
       await store.close();
     },

@@ -40,6 +40,11 @@ export class AgentPaths {
     return posix.resolve(this.root, `.${posix.resolve('/', given)}`);
   }
 
+  /** What `onDisk` makes of a path, turned back: replies show paths as callers give them. */
+  asGiven(place: string): string {
+    return this.root !== '/' && place.startsWith(`${this.root}/`) ? place.slice(this.root.length) : place;
+  }
+
   get settingsFile(): string {
     return this.onDisk('/etc/ovs-agent/agent.ini');
   }
@@ -75,6 +80,10 @@ export class AgentPaths {
 
   get logDirectory(): string {
     return this.onDisk('/var/log/ovs-agent');
+  }
+
+  get consoleDirectory(): string {
+    return posix.join(this.logDirectory, 'console');
   }
 
   get runtimeDirectory(): string {

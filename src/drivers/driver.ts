@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Log } from '../host/log.ts';
 import type { Disk, DiskMode, EndPolicy, GuestConfig, NetworkInterface } from '../model/guest-config.ts';
 import type { GuestPath } from '../model/guest-path.ts';
@@ -120,6 +121,12 @@ export interface Driver {
   setVncPassword(path: GuestPath, password: string, context: ActContext): Promise<void>;
   /** Writes the memory of a domain to a new file, and returns once it is whole. */
   dumpCore(path: GuestPath, file: string, context: ActContext): Promise<void>;
+
+  /**
+   * Connects to the console of a domain, which takes one connection at a time: its first serial port. Fails with
+   * NOT_SUPPORTED when it has none.
+   */
+  openConsole(path: GuestPath): Promise<Duplex>;
 
   /** Events tell that something changed; what is true then is asked with `inspect`. */
   onEvent(listener: (event: DomainEvent) => void): void;

@@ -4,10 +4,11 @@ import { AgentError } from '../errors.ts';
 import { findHolders } from '../host/file-holders.ts';
 import type { Disk, DiskMode } from '../model/guest-config.ts';
 import { type GuestPath, quote } from '../model/guest-path.ts';
-import { findRealPath, type GuestFiles } from './guest-files.ts';
+import { findRealPath, type GuestFiles, type PathMap } from './guest-files.ts';
 import { findQcow2Reference } from './qcow2.ts';
 
 export interface GuestDisksParts {
+  readonly paths: PathMap;
   readonly files: GuestFiles;
   readonly holdings: () => readonly Holdings[];
 }
@@ -46,7 +47,7 @@ export class GuestDisks {
         if (!other || canShare(mode, other.mode)) continue;
         throw new AgentError(
           'IN_USE',
-          `${act} ${path}: disk ${target} (${source}) is in use by ${held.path}, as ${other.target} with mode ${other.mode}; ` +
+          `${act} ${path}: disk ${target} (${this.#parts.paths.asGiven(other.source)}) is in use by ${held.path}, as ${other.target} with mode ${other.mode}; ` +
             `stop that guest, or write w! in both for a disk that they share`,
         );
       }
@@ -58,7 +59,10 @@ export class GuestDisks {
     const sources = disks.flatMap(disk => disk.source ?? []);
     const holders = await findHolders(sources);
     return holders
-      .map(({ command, file, processId }) => `; ${file} is open in process ${processId} (${command})`)
+      .map(
+        ({ command, file, processId }) =>
+          `; ${this.#parts.paths.asGiven(file)} is open in process ${processId} (${command})`,
+      )
       .join('');
   }
 }

@@ -10,6 +10,7 @@ import type { GuestReader } from '../vmcfg/guest-reader.ts';
 /** Where paths as callers give them lie on this server's disk. */
 export interface PathMap {
   onDisk(path: string): string;
+  asGiven(place: string): string;
 }
 
 export interface GuestFilesParts {

@@ -7,6 +7,7 @@ import { type GuestAct, type GuestStatus, requireStatus, statusFrom } from '../m
 import type { GuestLanes } from '../operations/guest-lanes.ts';
 import type { Caller } from './caller.ts';
 import type { CoreDumps } from './core-dumps.ts';
+import type { GuestConsoles } from './guest-consoles.ts';
 import type { GuestMembership } from './guest-membership.ts';
 import type { GuestRecord, GuestRecords } from './guest-records.ts';
 import type { StartPlanner } from './start-planner.ts';
@@ -17,6 +18,7 @@ export interface GuestLifecycleParts {
   readonly membership: GuestMembership;
   readonly planner: StartPlanner;
   readonly coreDumps: CoreDumps;
+  readonly consoles: GuestConsoles;
   readonly lanes: GuestLanes;
   readonly clock: Clock;
   readonly log: Log;
@@ -140,8 +142,9 @@ export class GuestLifecycle {
 
   /** Finds the guests that an earlier agent left running and brings every record in line with the truth. */
   async adopt(): Promise<void> {
-    const { driver, log, records } = this.#parts;
+    const { consoles, driver, log, records } = this.#parts;
     const found = await driver.adopt({ log });
+    for (const { path } of found) consoles.follow(path, false);
     const paths = new Set([...records.list().map(record => record.path), ...found.map(domain => domain.path)]);
     await Promise.all([...paths].map(path => this.#reconcile(path)));
   }
@@ -163,7 +166,7 @@ export class GuestLifecycle {
    * to reach the disk twice; what is found again after a crash is the note that the driver writes before it acts.
    */
   async #startShowing(caller: Caller, plan: StartPlan): Promise<Domain> {
-    const { clock, driver, log, records } = this.#parts;
+    const { clock, consoles, driver, log, records } = this.#parts;
     let shown: Promise<void> | undefined;
     const timer = clock.setTimer(SHOW_START_AFTER_MS, () => {
       shown = records
@@ -173,7 +176,9 @@ export class GuestLifecycle {
         );
     });
     try {
-      return await driver.start(plan, caller);
+      const domain = await driver.start(plan, caller);
+      consoles.follow(plan.path, true);
+      return domain;
     } finally {
       timer.cancel();
       await shown;

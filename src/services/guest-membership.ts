@@ -4,6 +4,7 @@ import type { GuestPath } from '../model/guest-path.ts';
 import { type GuestAct, requireStatus, statusFrom } from '../model/guest-state.ts';
 import type { GuestLanes } from '../operations/guest-lanes.ts';
 import type { Caller } from './caller.ts';
+import type { GuestConsoles } from './guest-consoles.ts';
 import type { GuestFiles } from './guest-files.ts';
 import type { GuestRecords } from './guest-records.ts';
 
@@ -12,6 +13,7 @@ export interface GuestMembershipParts {
   readonly records: GuestRecords;
   readonly files: GuestFiles;
   readonly lanes: GuestLanes;
+  readonly consoles: GuestConsoles;
 }
 
 /** Which guests the agent knows: they come by registration and go by being forgotten or deleted. */
@@ -47,7 +49,10 @@ export class GuestMembership {
 
   /** Forgets a guest that is DOWN and removes its directory. */
   delete(caller: Caller, path: GuestPath): Promise<void> {
-    return this.#leave(caller, 'delete', path, () => this.#parts.files.removeDirectory(path));
+    return this.#leave(caller, 'delete', path, async () => {
+      await this.#parts.files.removeDirectory(path);
+      this.#parts.consoles.forget(path);
+    });
   }
 
   #leave(caller: Caller, act: GuestAct, path: GuestPath, remove: () => Promise<void>): Promise<void> {

@@ -5,6 +5,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { AddressInfo, Socket } from 'node:net';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../host/log.ts';
+import type { ConsoleEndpoint } from './console-endpoint.ts';
 import type { WireLimits } from './limits.ts';
 import type { Origin, RpcEndpoint } from './rpc-endpoint.ts';
 
@@ -20,6 +21,7 @@ export interface TlsMaterial {
 
 export interface ListenersParts {
   readonly endpoint: RpcEndpoint;
+  readonly consoles: ConsoleEndpoint;
   readonly guard: AddressGuard;
   readonly limits: WireLimits;
   /** undefined: plain HTTP, as `ssl=disable` asks. */
@@ -141,8 +143,9 @@ export class Listeners {
   }
 
   #observed<T extends Server>(server: T, origin: Origin): T {
-    const { endpoint, log } = this.#parts;
+    const { consoles, endpoint, log } = this.#parts;
     server.on('request', (request, response) => endpoint.handle(request, response, origin));
+    server.on('upgrade', (request, socket, head) => consoles.handle(request, socket, head, origin));
     server.on('tlsClientError', (error: Error, socket: Socket) => {
       log.debug({ from: socket.remoteAddress, reason: error.message }, 'TLS handshake failed');
     });

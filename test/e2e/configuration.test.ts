@@ -23,7 +23,7 @@ class Shell {
   }
 
   static async of(path: string): Promise<Shell> {
-    const line = await SerialLine.open(daemon.runDirectory(path).files.serial);
+    const line = await SerialLine.attach(daemon.paths, path);
     onTestFinished(() => line.close());
     await line.expect(/DEMO-GUEST-UP/);
     return new Shell(line);
@@ -80,7 +80,7 @@ describe('disks of a real guest', () => {
 
     const thief = daemon.makeGuest('thief', [`disk = ['file:${folder}/b.img,xvda,w']`]);
     expect(await daemon.local('start_vm', thief)).toMatch(
-      /^failed:IN_USE: start \/OVS\/running_pool\/thief: disk xvda \(.*b\.img\) is in use by \/OVS\/running_pool\/owner, as xvdb with mode w/,
+      /^failed:IN_USE: start \/OVS\/running_pool\/thief: disk xvda \(\/OVS\/running_pool\/owner\/b\.img\) is in use by \/OVS\/running_pool\/owner, as xvdb with mode w/,
     );
     const reader = daemon.makeGuest('reader', [`disk = ['file:${folder}/c.img,xvda,r']`]);
     await ok('start_vm', reader);

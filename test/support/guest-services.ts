@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { AgentPaths } from '../../src/config/paths.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { SimulatedDriver, SimulatedMachine } from '../../src/drivers/simulated/simulated-driver.ts';
 import { systemClock } from '../../src/host/clock.ts';
@@ -11,6 +12,7 @@ import { CheckHost } from '../../src/services/check-host.ts';
 import { CoreDumps } from '../../src/services/core-dumps.ts';
 import { GuestChecks } from '../../src/services/guest-checks.ts';
 import { GuestConfiguration } from '../../src/services/guest-configuration.ts';
+import { GuestConsoles } from '../../src/services/guest-consoles.ts';
 import { GuestDisks } from '../../src/services/guest-disks.ts';
 import { GuestEditing } from '../../src/services/guest-editing.ts';
 import { GuestFiles } from '../../src/services/guest-files.ts';
@@ -36,6 +38,7 @@ export interface GuestServices {
   readonly records: GuestRecords;
   readonly configuration: GuestConfiguration;
   readonly checks: GuestChecks;
+  readonly consoles: GuestConsoles;
   readonly lanes: GuestLanes;
   readonly root: string;
   readonly status: () => string | undefined;
@@ -62,9 +65,10 @@ export function guestServices({
   stopTimeoutMs = 10_000,
   wrap = (driver: Driver): Driver => driver,
   root = temporaryDirectory(),
+  historyBytes = 1024,
   bootFiles = { find: () => Promise.reject(new Error('no boot loader is asked')) },
 } = {}): GuestServices {
-  const paths = { onDisk: (given: string): string => join(root, given) };
+  const paths = new AgentPaths(root);
   mkdirSync(paths.onDisk('/boot'), { recursive: true });
   writeFileSync(paths.onDisk('/boot/vmlinuz'), '');
   writeGuest(root, guestPath, ["kernel = '/boot/vmlinuz'", 'memory = 64', ...lines]);
@@ -75,7 +79,7 @@ export function guestServices({
   const lanes = new GuestLanes(8);
   const reader = new GuestReader(facts64);
   const files = new GuestFiles({ paths, reader });
-  const disks = new GuestDisks({ files, holdings: () => driver.holdings() });
+  const disks = new GuestDisks({ paths, files, holdings: () => driver.holdings() });
   const kernelDirectories = ['/boot'];
   const host = new CheckHost({ driver, accelerator: 'tcg', facts: hostFacts });
   const planner = new StartPlanner({
@@ -90,12 +94,22 @@ export function guestServices({
     availableMemoryMib: () => 1000,
     processors: hostFacts.processors,
   });
-  const membership = new GuestMembership({ driver, records, files, lanes });
+  const consoles = new GuestConsoles({
+    driver,
+    records,
+    clock: systemClock,
+    log: silentLog,
+    directory: paths.onDisk('/consoles'),
+    historyBytes,
+  });
+  onTestFinished(() => consoles.close());
+  const membership = new GuestMembership({ driver, records, files, lanes, consoles });
   const lifecycle = new GuestLifecycle({
     driver,
     records,
     membership,
     planner,
+    consoles,
     coreDumps: new CoreDumps({ driver, clock: systemClock, directory: paths.onDisk('/dumps'), always: false }),
     lanes,
     clock: systemClock,
@@ -122,6 +136,7 @@ export function guestServices({
       reader,
       kernelDirectories,
     }),
+    consoles,
     lanes,
     root,
     status: () => records.find(guestPath)?.status,

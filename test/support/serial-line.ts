@@ -1,4 +1,6 @@
 import { createConnection, type Socket } from 'node:net';
+import type { AgentPaths } from '../../src/config/paths.ts';
+import { connectConsole } from '../../utils/console.ts';
 import { waitUntil } from './wait.ts';
 
 /** The serial console of a guest, as a person at a terminal has it. */
@@ -15,6 +17,7 @@ export class SerialLine {
     socket.on('error', () => socket.destroy());
   }
 
+  /** Straight to the socket of a serial port, where no agent is. */
   static async open(path: string): Promise<SerialLine> {
     const socket = createConnection({ path });
     await new Promise<void>((resolve, reject) => {
@@ -22,6 +25,15 @@ export class SerialLine {
       socket.once('error', reject);
     });
     return new SerialLine(socket);
+  }
+
+  /** By the agent, which takes it from whoever has it; with what the guest printed since its last start. */
+  static async attach(paths: AgentPaths, guest: string): Promise<SerialLine> {
+    const line = new SerialLine(
+      await connectConsole(paths, guest, { readOnly: false, force: true, history: String(1024 * 1024) }),
+    );
+    await line.expect(/[\s\S]*\[the guest was started [^\]]*\]/);
+    return line;
   }
 
   get text(): string {

@@ -1,5 +1,8 @@
-import { type FSWatcher, mkdirSync, readlinkSync, watch } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, type FSWatcher, mkdirSync, readlinkSync, watch } from 'node:fs';
+import { createConnection } from 'node:net';
 import { basename } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { AgentError, messageOf } from '../../errors.ts';
 import { makeTaps, type Tap } from '../../host/bridges.ts';
 import type { Clock } from '../../host/clock.ts';
@@ -193,6 +196,19 @@ export class QemuDriver implements Driver {
 
   dumpCore(path: GuestPath, file: string): Promise<void> {
     return this.#get('dump', path).dumpCore(file);
+  }
+
+  async openConsole(path: GuestPath): Promise<Duplex> {
+    const { place } = this.#get('console of', path);
+    if (!existsSync(place.files.serial)) {
+      throw new AgentError(
+        'NOT_SUPPORTED',
+        `console of ${path}: it has no serial port; write serial = 'pty' in its vm.cfg`,
+      );
+    }
+    const socket = createConnection({ path: place.files.serial });
+    await once(socket, 'connect');
+    return socket;
   }
 
   onEvent(listener: (event: DomainEvent) => void): void {

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { type Duplex, PassThrough } from 'node:stream';
 import { AgentError } from '../../errors.ts';
 import type { Disk, EndPolicy, NetworkInterface } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
@@ -23,6 +24,8 @@ interface SimulatedDomain {
   readonly hasLogin: boolean;
   readonly maxMemoryMib: number;
   readonly maxVcpus: number;
+  /** Its system says back what is typed. */
+  readonly console: PassThrough;
   holdings: Holdings;
   memoryMib: number;
   vcpus: number;
@@ -46,6 +49,7 @@ export class SimulatedMachine {
     this.domains.set(plan.path, {
       drives: disks.filter(disk => disk.isCdrom).map(disk => disk.target),
       hasLogin: display?.password !== undefined,
+      console: new PassThrough(),
       holdings: holdingsOf(plan),
       maxMemoryMib,
       maxVcpus,
@@ -91,6 +95,7 @@ export class SimulatedMachine {
   }
 
   remove(path: GuestPath, reason: string): void {
+    this.domains.get(path)?.console.destroy();
     if (this.domains.delete(path)) this.tell({ path, kind: 'ended', reason });
   }
 
@@ -245,6 +250,14 @@ export class SimulatedDriver implements Driver {
     return this.#act('dump', path, domain =>
       writeFileSync(file, `simulated memory of ${domain.memoryMib} MiB\n`, { mode: 0o600 }),
     );
+  }
+
+  async openConsole(path: GuestPath): Promise<Duplex> {
+    let console: PassThrough | undefined;
+    await this.#act('console of', path, domain => {
+      console = domain.console;
+    });
+    return console!;
   }
 
   onEvent(listener: (event: DomainEvent) => void): void {

@@ -4,6 +4,8 @@ import { statSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { XmlRpcValue } from '../../../src/xmlrpc/values.ts';
 import { writeMethodCall } from '../../../src/xmlrpc/writer.ts';
+import { AgentError } from '../../../src/errors.ts';
+import { ConsoleEndpoint, type ConsolePort } from '../../../src/wire/console-endpoint.ts';
 import type { WireLimits } from '../../../src/wire/limits.ts';
 import { type AddressGuard, Listeners } from '../../../src/wire/listeners.ts';
 import { RpcEndpoint } from '../../../src/wire/rpc-endpoint.ts';
@@ -32,6 +34,12 @@ interface Server {
   readonly calls: string[];
 }
 
+const noConsoles: ConsolePort = {
+  attach() {
+    throw new AgentError('NO_SUCH_GUEST', 'console: there is no guest here');
+  },
+};
+
 async function serve(
   limits: Partial<WireLimits> = {},
   guard: AddressGuard = { decide: () => true },
@@ -57,6 +65,7 @@ async function serve(
   );
   const listeners = new Listeners({
     endpoint,
+    consoles: new ConsoleEndpoint({ authenticator: fixedLogin('admin', 'secret'), consoles: noConsoles }),
     guard,
     limits: all,
     tls: undefined,
