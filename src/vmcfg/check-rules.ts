@@ -4,7 +4,7 @@ import type { Disk } from '../model/guest-config.ts';
 import type { CheckSubject, Draft } from './checks.ts';
 import { diskOfTarget, printDisk } from './disk.ts';
 import { isOfLaterRelease, knownKeys } from './known-keys.ts';
-import { itemsOf } from './values.ts';
+import { type ConfigValue, itemsOf } from './values.ts';
 
 type Rule = (subject: CheckSubject) => readonly Draft[];
 
@@ -347,9 +347,9 @@ function viridianWithoutKvm({ config: { machine }, host }: CheckSubject): Draft[
 }
 
 function keysWithoutEffect({ file }: CheckSubject): Draft[] {
-  return [...file.keys()].flatMap((key): Draft[] => {
+  return [...file].flatMap(([key, { value }]): Draft[] => {
     const known = Object.hasOwn(knownKeys, key) ? knownKeys[key] : undefined;
-    if (known?.effect !== 'none') return [];
+    if (known?.effect !== 'none' || saysNothing(value)) return [];
     return [
       {
         code: 'WITHOUT_EFFECT',
@@ -360,6 +360,13 @@ function keysWithoutEffect({ file }: CheckSubject): Draft[] {
       },
     ];
   });
+}
+
+/** Values that switch something off, as files write them that name every key there is. */
+function saysNothing(value: ConfigValue): boolean {
+  return (
+    value === null || value === 0 || value === false || value === '' || value === '0' || itemsOf(value)?.length === 0
+  );
 }
 
 function unknownKeys({ file }: CheckSubject): Draft[] {

@@ -2,17 +2,21 @@
 export interface KnownKey {
   /** What it does here. */
   readonly meaning: string;
-  /** `none`: it is understood, and nothing follows from it; `meaning` says why. */
-  readonly effect: 'acts' | 'none';
+  /**
+   * `none`: it is understood, and nothing follows from it; `meaning` says why. `harmless`: the same, and nobody who wrote it
+   * misses anything.
+   */
+  readonly effect: 'acts' | 'none' | 'harmless';
 }
 
 const acts = (meaning: string): KnownKey => ({ meaning, effect: 'acts' });
+const harmless = (meaning: string): KnownKey => ({ meaning, effect: 'harmless' });
 const none = (meaning: string): KnownKey => ({ meaning, effect: 'none' });
 
-const VIEWER = none('A viewer that xm would open; consoles are opened by those who look at them.');
+const VIEWER = harmless('A viewer that xm would open; consoles are opened by those who look at them.');
 const XEN_ONLY = none("A matter of Xen's memory or processor management.");
 const LOCAL_DISPLAY = none('Displays are offered over VNC, not on a screen of this server.');
-const LATER_RELEASE = none('Written by later releases of the manager; kept and shown.');
+const LATER_RELEASE = harmless('Written by later releases of the manager; kept and shown.');
 
 /** Every key that guest files of the original hold (guide, chapters 4 and 5 and appendix C; xl.cfg(5) and xm's examples). */
 export const knownKeys: Readonly<Record<string, KnownKey>> = {
@@ -64,7 +68,7 @@ export const knownKeys: Readonly<Record<string, KnownKey>> = {
   on_poweroff: acts('destroy, restart or preserve.'),
   on_reboot: acts('restart or destroy.'),
   on_crash: acts('destroy, restart, preserve, coredump-destroy or coredump-restart.'),
-  device_model: none("The hypervisor's own is used; a program that a guest file names is never run."),
+  device_model: harmless("The hypervisor's own is used; a program that a guest file names is never run."),
   sdl: LOCAL_DISPLAY,
   opengl: LOCAL_DISPLAY,
   display: LOCAL_DISPLAY,

@@ -19,7 +19,7 @@ import { GuestFiles } from '../../src/services/guest-files.ts';
 import { GuestLifecycle } from '../../src/services/guest-lifecycle.ts';
 import { GuestMembership } from '../../src/services/guest-membership.ts';
 import { GuestRecords } from '../../src/services/guest-records.ts';
-import { StartPlanner } from '../../src/services/start-planner.ts';
+import { type BootFileFinder, StartPlanner } from '../../src/services/start-planner.ts';
 import { SqliteStore } from '../../src/store/sqlite-store.ts';
 import { GuestReader } from '../../src/vmcfg/guest-reader.ts';
 import { facts64 } from '../unit/vmcfg/guest-files.ts';
@@ -58,6 +58,8 @@ export function writeGuest(root: string, path: GuestPath, lines: readonly string
   writeFileSync(join(root, path, 'vm.cfg'), lines.join('\n'));
 }
 
+const noBootFiles: BootFileFinder = { find: () => Promise.reject(new Error('no boot loader is asked')) };
+
 /** The services over a simulated machine, with a guest whose directory and guest file are there. */
 export function guestServices({
   machine = new SimulatedMachine(),
@@ -66,7 +68,7 @@ export function guestServices({
   wrap = (driver: Driver): Driver => driver,
   root = temporaryDirectory(),
   historyBytes = 1024,
-  bootFiles = { find: () => Promise.reject(new Error('no boot loader is asked')) },
+  bootFiles = noBootFiles,
 } = {}): GuestServices {
   const paths = new AgentPaths(root);
   mkdirSync(paths.onDisk('/boot'), { recursive: true });
