@@ -181,11 +181,10 @@ export class StartPlanner {
     directory: string,
   ): Promise<Boot> {
     const disk = disks.find(candidate => !candidate.isCdrom);
-    if (disk?.source === undefined || disk.format !== 'raw') {
+    if (disk?.source === undefined || disk.format !== 'raw' || disk.sourceKind !== 'file') {
       throw new AgentError(
         'NOT_SUPPORTED',
-        `start ${path}: pygrub needs a raw image as its first disk; ` +
-          (disk ? `make it one with "qemu-img convert -O raw" and write file: for ${disk.target}` : 'add one to disk'),
+        `start ${path}: pygrub needs a raw image file as its first disk; ${advice(disk)}`,
       );
     }
     try {
@@ -211,6 +210,13 @@ export class StartPlanner {
     const holders = await this.#parts.disks.describeHolders(disks);
     return new AgentError('IN_USE', `${error.message}${holders}`, { cause: error });
   }
+}
+
+function advice(disk: Disk | undefined): string {
+  if (!disk) return 'add one to disk';
+  return disk.sourceKind === 'device'
+    ? `${disk.target} is a device of this server: write kernel and ramdisk in place of bootloader`
+    : `make ${disk.target} one with "qemu-img convert -O raw", and write file:`;
 }
 
 /** @throws AgentError NO_RESOURCES */

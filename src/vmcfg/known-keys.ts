@@ -130,3 +130,61 @@ export const knownKeys: Readonly<Record<string, KnownKey>> = {
 export function isOfLaterRelease(key: string): boolean {
   return key.startsWith('OVM_');
 }
+
+/** The keys as a document for operators. */
+export function documentedKeys(): string {
+  const words = { acts: 'yes', none: 'no', harmless: 'no' } as const;
+  const rows = Object.entries(knownKeys).map(
+    ([key, { effect, meaning }]) => `| \`${key}\` | ${words[effect]} | ${meaning.replaceAll('|', '\\|')} |`,
+  );
+  return [...introduction, '| key | acts | what it does here |', '|---|---|---|', ...rows, ''].join('\n');
+}
+
+const introduction = [
+  '# Guest files (vm.cfg)',
+  '',
+  'To the original a guest file was a program in Python 2, which it ran. Here it is read and never run: assignments, texts in all quotings,',
+  'numbers, lists, tuples, dictionaries, names, `+ - * // %`, `if`/`elif`/`else`, `append`, and `import os, re` with `os.uname()` and `re.search()`.',
+  'Anything else is an error with line, column and what is needed. Numbers may stand in quotes, and an empty text counts as not there.',
+  '',
+  '`ovs-agent check GUEST` finds what will keep a guest from running or surprise its owner, and mends what is safe with `--fix`. Changes over RPC',
+  '(`xen_set_memory`, `set_vm_config`, …) keep comments, order and layout; a running guest is changed as well, where it can be.',
+  '',
+  '## Disks',
+  '',
+  "`disk = ['PREFIX:SOURCE,TARGET,MODE', …]`",
+  '',
+  '| part | forms |',
+  '|---|---|',
+  '| prefix | `file:` `tap:aio:` raw file, `tap:qcow2:` qcow2 file, `phy:` device of the server; nothing for an empty CD-ROM drive |',
+  '| target | `xvda`… and `sda`…, `hda` to `hdd`; `:cdrom` behind it makes a drive for CD-ROMs |',
+  '| mode | `w` this guest writes and nobody else has it, `r` nobody writes, `w!` several guests write |',
+  '',
+  'Paravirtual guests get virtio disks; the root device in `root` and `extra` is translated (`/dev/xvda1` to `/dev/vda1`), and so is the console (`hvc0` to',
+  '`ttyS0`). Guests with firmware get IDE for `hd…`, SCSI for `sd…`, virtio for `xvd…`. Disks of the names `xvd…`, and all disks of paravirtual guests,',
+  'can be added and removed while the guest runs; CD-ROMs can always be changed. A second writer is refused with the name of the first.',
+  '',
+  '## Network cards',
+  '',
+  "`vif = ['mac=…, bridge=…, type=…, model=…, vifname=…, rate=…', …]`; `''` leaves everything to the agent.",
+  '',
+  'An address is made where none is named, from the prefix 00:16:3e, and written into the file at the start. With a bridge the card is on a tap interface',
+  'that the agent makes and removes (`vifname`, else a name of its own); without, on a network of its own (`user_network` of agent.ini). `rate` limits what',
+  'the guest sends; a server whose kernel cannot do that refuses the start. `ip` and `script` have no effect: scripts are never run.',
+  '',
+  '## Displays',
+  '',
+  'The guest file is over `vnc-listen` and `vncpasswd` of xend-config.sxp, and these over 127.0.0.1 without a password. `vncunused = 1`, and a file without',
+  "`vncdisplay`, take the first display that is free from 5900 up. `vncpasswd = ''` lets nobody in.",
+  '',
+  '## pygrub',
+  '',
+  "`bootloader = '/usr/bin/pygrub'` takes kernel and ramdisk out of the first disk at each start, by its GRUB menu: partitions (MBR, GPT) or none, LVM, ext2 to",
+  "ext4 and xfs; GRUB 1 and 2 with BLS entries. The disk is a raw file. `bootargs = '--entry=1'` chooses an entry, and `root` and `extra` are put behind",
+  'its arguments. No program is run, the image is read in a sandbox.',
+  '',
+  '## Keys',
+  '',
+  'Keys of later releases (`OVM_…`) and names that a file sets for its own use are kept.',
+  '',
+];
