@@ -1,145 +1,187 @@
-import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { AgentPaths } from '../src/config/paths.ts';
 import { AgentError } from '../src/errors.ts';
 import { systemClock } from '../src/host/clock.ts';
-import { CONSOLE_PROTOCOL } from '../src/wire/console-endpoint.ts';
+import { attachConsole } from './console-client.ts';
+import { isNotRunning } from './local-agent.ts';
+import { EXIT } from './program.ts';
+import { TransportError } from './rpc-client.ts';
 
 export interface ConsoleOptions {
-  readonly readOnly: boolean;
-  readonly force: boolean;
-  /** Bytes of the history to print first; undefined leaves it to the agent. */
-  readonly history: string | undefined;
+  readonly readOnly?: boolean;
+  /** Whether somebody else who types is sent away. */
+  readonly force?: boolean;
+  /** Number of bytes, or `none`. */
+  readonly history: string;
 }
 
-/** Ctrl-], as for xm console and telnet. */
 const ESCAPE = 0x1d;
-const RETRY_MS = 250;
-/** Time for an agent that was restarted to answer again. */
-const RETURN_MS = 60_000;
+const INTERRUPT = 0x03;
+
+const RECONNECT_MS = 120_000;
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 2_000;
+
+/** What the agent says before it ends a session of its own accord. Without it the agent was lost. */
+const CLOSED = /\[console closed: [^\r\n]*\]\r\n$/;
+const LONGEST_NOTICE = 512;
+
+const LEAVING_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
 /**
- * Attaches this terminal to the console of a guest until Ctrl-] is typed, or the agent ends the session. When the agent is
- * restarted it waits for it and goes on.
+ * Attaches this terminal, or standard input and output where there is none, to the console of a guest. Returns when the
+ * user leaves or the agent ends the session; the process's exit code then says which.
+ * @throws AgentError when the agent refuses, or is lost and does not come back in time
  */
-export async function attachConsole(paths: AgentPaths, guest: string, options: ConsoleOptions): Promise<void> {
-  const first = await connectConsole(paths, guest, options);
-  const how = options.readOnly ? ' to look at it' : '';
-  process.stderr.write(`Connected to ${guest}${how}; Ctrl-] leaves\n`);
-  const terminal = new Terminal();
-  try {
-    let socket = first;
-    for (;;) {
-      const end = await terminal.pass(socket);
-      if (end === 'left') return;
-      process.stderr.write('\r\n[the agent ended the connection]\r\n');
-      socket = await reconnect(paths, guest, { ...options, force: false, history: '0' }, terminal);
-      process.stderr.write('[connected again]\r\n');
-    }
-  } finally {
-    terminal.restore();
-  }
-}
-
-async function reconnect(
-  paths: AgentPaths,
-  guest: string,
-  options: ConsoleOptions,
-  terminal: Terminal,
-): Promise<Socket> {
-  const deadline = systemClock.monotonic() + RETURN_MS;
-  for (;;) {
-    try {
-      return await connectConsole(paths, guest, options);
-    } catch (error) {
-      const isAway = error instanceof AgentError && error.code === 'PEER_DOWN';
-      if (!isAway || terminal.hasLeft || systemClock.monotonic() > deadline) throw error;
-      await systemClock.sleep(RETRY_MS);
-    }
-  }
-}
-
-/**
- * Opens the console of a guest at the agent of this server.
- * @throws AgentError PEER_DOWN when no agent answers, WRONG_STATE with what it answered when it refuses
- */
-export function connectConsole(
-  paths: AgentPaths,
-  guest: string,
-  { force, history, readOnly }: ConsoleOptions,
-): Promise<Socket> {
-  const query = new URLSearchParams({ guest, mode: readOnly ? 'view' : 'interactive' });
-  if (force) query.set('force', '1');
-  if (history !== undefined) query.set('history', history);
-  return new Promise((resolve, reject) => {
-    const call = request({
-      socketPath: paths.controlSocket,
-      path: `/console?${query.toString()}`,
-      headers: { Connection: 'Upgrade', Upgrade: CONSOLE_PROTOCOL },
-    });
-    call.on('upgrade', (_response, socket: Socket, head: Buffer) => {
-      if (head.length > 0) socket.unshift(head);
-      resolve(socket);
-    });
-    call.on('response', response => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', part => (text += String(part)));
-      response.on('end', () => reject(new AgentError('WRONG_STATE', text.trim())));
-    });
-    call.on('error', cause =>
-      reject(new AgentError('PEER_DOWN', 'no agent answers on this server; "ovs-agent start" starts it', { cause })),
-    );
-    call.end();
+export async function useConsole(paths: AgentPaths, guest: string, options: ConsoleOptions): Promise<void> {
+  const historyBytes = bytesFrom(options.history);
+  const mode = options.readOnly ? 'view' : 'interactive';
+  const wanted = { guest, mode, takeOver: options.force === true, historyBytes } as const;
+  const line = await attachConsole(paths.controlSocket, wanted).catch((error: unknown) => {
+    if (!isNotRunning(error)) throw error;
+    throw new AgentError('PEER_DOWN', `no agent runs below ${paths.root}; "ovs-agent start" starts it`);
   });
+  const user = new ConsoleUser(mode === 'view');
+  try {
+    user.tell(
+      `Connected to ${guest}${mode === 'view' ? ', read-only' : ''}, ${user.isAtTerminal ? 'Ctrl-]' : 'Ctrl-C'} leaves`,
+    );
+    await relay(user, line, () => attachConsole(paths.controlSocket, { ...wanted, takeOver: false, historyBytes: 0 }));
+  } finally {
+    user.restore();
+  }
 }
 
-/** The terminal of this program: what is typed goes to the guest as it is, key by key. */
-class Terminal {
-  readonly #isRaw: boolean;
-  readonly #restore = (): void => this.restore();
-  #leave: () => void = () => undefined;
-  hasLeft = false;
+/** Carries bytes until the user leaves or the agent ends the session, over restarts of the agent. */
+async function relay(user: ConsoleUser, first: Socket, again: () => Promise<Socket>): Promise<void> {
+  for (let line: Socket | undefined = first; line; ) {
+    const outcome = await user.use(line);
+    line = undefined;
+    if (outcome === 'closed') process.exitCode = EXIT.failed;
+    if (outcome !== 'lost') return;
+    user.tell('[the agent was lost; connecting again]');
+    line = await reconnect(again, user.left);
+    if (line) user.tell('[connected again]');
+  }
+}
 
-  constructor() {
-    this.#isRaw = process.stdin.isTTY;
-    if (this.#isRaw) process.stdin.setRawMode(true);
-    // However the program ends, the shell gets its terminal back.
-    process.on('exit', this.#restore);
-    for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.on(signal, () => this.#left());
-    process.stdin.on('end', () => undefined);
+/** @returns undefined when the user left meanwhile */
+async function reconnect(again: () => Promise<Socket>, left: AbortSignal): Promise<Socket | undefined> {
+  const deadline = systemClock.monotonic() + RECONNECT_MS;
+  for (let delayMs = FIRST_DELAY_MS; !left.aborted; delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
+    try {
+      return await again();
+    } catch (error) {
+      const mayPass = error instanceof TransportError || (error instanceof AgentError && error.code === 'STOPPING');
+      if (!mayPass || systemClock.monotonic() > deadline) throw error;
+    }
+    await systemClock.sleep(delayMs, left).catch(() => undefined);
+  }
+  return undefined;
+}
+
+/** Whoever sits at standard input and output. */
+class ConsoleUser {
+  readonly isAtTerminal = process.stdin.isTTY;
+  readonly #isReader: boolean;
+  readonly #leaving = new AbortController();
+  /** Listeners of signals, to be taken back. */
+  readonly #signals: (readonly [NodeJS.Signals, () => void])[] = [];
+  #line: Socket | undefined;
+
+  constructor(isReader: boolean) {
+    this.#isReader = isReader;
+    for (const [signal, number] of Object.entries(LEAVING_SIGNALS) as [keyof typeof LEAVING_SIGNALS, number][]) {
+      const listener = (): void => this.#leave(128 + number);
+      process.on(signal, listener);
+      this.#signals.push([signal, listener]);
+    }
+    // Nobody reads any more, as after `| head`.
+    process.stdout.on('error', () => this.#leave(EXIT.done));
+    if (this.isAtTerminal) {
+      process.stdin.setRawMode(true);
+      // Whatever ends the program, the terminal must be usable afterwards.
+      process.on('exit', restoreTerminal);
+    }
+    if (this.isAtTerminal || !isReader) process.stdin.on('data', (data: Buffer) => this.#typed(data));
+    process.stdin.on('error', () => undefined);
   }
 
-  /** @returns who ended it */
-  pass(socket: Socket): Promise<'left' | 'ended'> {
+  get left(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
+  tell(text: string): void {
+    process.stderr.write(this.isAtTerminal ? `\r\n${text}\r\n` : `${text}\n`);
+  }
+
+  /** Shows what the console says and types what the user types. */
+  use(line: Socket): Promise<'left' | 'closed' | 'lost'> {
+    let tail = '';
+    this.#line = line;
+    line.on('data', (data: Buffer) => {
+      tail = (tail + data.toString('latin1')).slice(-LONGEST_NOTICE);
+      if (process.stdout.write(data)) return;
+      line.pause();
+      process.stdout.once('drain', () => line.resume());
+    });
+    line.on('end', () => line.end());
+    line.on('drain', () => process.stdin.resume());
+    if (!this.#isReader) process.stdin.resume();
     return new Promise(resolve => {
-      const typed = (bytes: Buffer): void => {
-        const escape = bytes.indexOf(ESCAPE);
-        socket.write(escape < 0 ? bytes : bytes.subarray(0, escape));
-        if (escape >= 0) this.#left();
-      };
-      const done = (end: 'left' | 'ended'): void => {
-        process.stdin.off('data', typed);
-        socket.destroy();
-        resolve(end);
-      };
-      this.#leave = () => done('left');
-      process.stdin.on('data', typed);
-      socket.pipe(process.stdout, { end: false });
-      socket.on('error', () => socket.destroy());
-      socket.on('close', () => done(this.hasLeft ? 'left' : 'ended'));
+      line.on('close', () => {
+        this.#line = undefined;
+        // What a program types is kept until there is a console again; what a person types is read for Ctrl-].
+        if (this.isAtTerminal) process.stdin.resume();
+        else process.stdin.pause();
+        if (this.left.aborted) resolve('left');
+        else resolve(CLOSED.test(tail) ? 'closed' : 'lost');
+      });
+      if (this.left.aborted) line.destroy();
     });
   }
 
   restore(): void {
-    process.off('exit', this.#restore);
-    if (this.#isRaw) process.stdin.setRawMode(false);
-    process.stdin.unref();
-    process.stdin.pause();
+    restoreTerminal();
+    process.off('exit', restoreTerminal);
+    for (const [signal, listener] of this.#signals) process.off(signal, listener);
+    // Where it is a pipe that stays open, it would keep the program alive.
+    process.stdin.destroy();
   }
 
-  #left(): void {
-    this.hasLeft = true;
-    this.#leave();
+  #typed(data: Buffer): void {
+    const end = this.isAtTerminal
+      ? data.findIndex(byte => byte === ESCAPE || (this.#isReader && byte === INTERRUPT))
+      : -1;
+    const text = end < 0 ? data : data.subarray(0, end);
+    if (!this.#isReader) this.#send(text);
+    if (end >= 0) this.#leave(EXIT.done);
   }
+
+  /** A program waits for a guest that takes no input; a person's keys are dropped, for one may be Ctrl-]. */
+  #send(text: Buffer): void {
+    if (!this.#line) return;
+    if (!this.isAtTerminal) {
+      if (!this.#line.write(text)) process.stdin.pause();
+    } else if (this.#line.writableLength < this.#line.writableHighWaterMark) {
+      this.#line.write(text);
+    }
+  }
+
+  #leave(exitCode: number): void {
+    if (this.left.aborted) return;
+    process.exitCode = exitCode;
+    this.#leaving.abort();
+    this.#line?.destroy();
+  }
+}
+
+function restoreTerminal(): void {
+  if (process.stdin.isTTY && !process.stdin.destroyed) process.stdin.setRawMode(false);
+}
+
+function bytesFrom(text: string): number {
+  if (text === 'none') return 0;
+  if (/^\d{1,12}$/.test(text)) return Number(text);
+  throw new AgentError('BAD_VALUE', `--history ${text}: it must be a number of bytes, or none`);
 }

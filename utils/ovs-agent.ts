@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { fileURLToPath } from 'node:url';
 import { AgentPaths } from '../src/config/paths.ts';
+import type { ConsoleOptions } from './console.ts';
 import { EXIT, newProgram, packageVersion, printJson, runProgram, withRoot } from './program.ts';
 import { type AgentState, restartAgent, startAgent, stateOf, stopAgent } from './control.ts';
 
@@ -92,18 +93,14 @@ withConfig(program.command('config').command('show'))
   });
 
 withRoot(program.command('console'))
-  .description('attach this terminal to the console of a guest; Ctrl-] leaves')
-  .argument('<guest>', 'name or path of a registered guest')
-  .option('--read-only', 'look, and do not type')
-  .option('--force', 'take the console over from who types there')
-  .option('--history <bytes>', 'how much of what was printed before comes first')
-  .action(async (guest: string, options: CommonOptions & { readOnly?: boolean; force?: boolean; history?: string }) => {
-    const { attachConsole } = await import('./console.ts');
-    await attachConsole(new AgentPaths(options.root), guest, {
-      readOnly: options.readOnly === true,
-      force: options.force === true,
-      history: options.history,
-    });
+  .description('attach to the serial console of a guest; Ctrl-] leaves it')
+  .argument('<guest>', "the guest's name or its whole path")
+  .option('--read-only', 'look on while others type')
+  .option('--force', 'take it over from somebody else who types')
+  .option('--history <bytes>', 'how much of what was printed before is shown, or none', '16384')
+  .action(async (guest: string, { root, ...options }: CommonOptions & ConsoleOptions) => {
+    const { useConsole } = await import('./console.ts');
+    await useConsole(new AgentPaths(root), guest, options);
   });
 
 withRoot(program.command('check'))

@@ -87,7 +87,18 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
 
   const limits = wireLimits(settings);
   const authenticator = new Authenticator({ users: () => credentialFile.users(), clock, ...settings.authentication });
-  credentialFile.onChange(() => authenticator.forgetAll());
+  const consoles = new ConsoleEndpoint({
+    consoles: core.guestConsoles,
+    authenticator,
+    users: () => credentialFile.users(),
+    lastWordsMs: limits.bodyTimeMs,
+    audit: logs.audit,
+    log,
+  });
+  credentialFile.onChange(() => {
+    authenticator.forgetAll();
+    consoles.checkUsers();
+  });
   const page = methodPage(core.registry.methods, parts.version);
   const endpoint = new RpcEndpoint(
     {
@@ -101,7 +112,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
   );
   const listeners = new Listeners({
     endpoint,
-    consoles: new ConsoleEndpoint({ authenticator, consoles: core.consoles }),
+    consoles,
     guard: rules(settings),
     limits,
     tls: certificate,
@@ -116,6 +127,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     endpoint.close();
     listeners.stopAccepting();
     await core.stop();
+    consoles.closeAll();
     listeners.closeAll();
     logs.close();
   };

@@ -76,7 +76,7 @@ export interface CoreParts {
 export interface Core {
   readonly dispatcher: Dispatcher;
   readonly registry: Registry;
-  readonly consoles: GuestConsoles;
+  readonly guestConsoles: GuestConsoles;
   readonly identity: () => AgentIdentity;
   /** Ends the waiting of acts, waits for the calls in flight, and lets go of guests and files. */
   stop(): Promise<void>;
@@ -121,21 +121,21 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     availableMemoryMib,
     processors: facts.processors,
   });
-  const consoles = new GuestConsoles({
+  const guestConsoles = new GuestConsoles({
     driver,
     records,
-    clock,
-    log,
     directory: paths.consoleDirectory,
     historyBytes: xend.values.consoleLimitKib * 1024,
+    clock,
+    log,
   });
-  const membership = new GuestMembership({ driver, records, files, lanes, consoles });
+  const membership = new GuestMembership({ driver, records, files, lanes, consoles: guestConsoles });
   const guestLifecycle = new GuestLifecycle({
     driver,
     records,
     membership,
     planner,
-    consoles,
+    consoles: guestConsoles,
     coreDumps: new CoreDumps({ driver, clock, directory: paths.dumpDirectory, always: xend.values.enableDump }),
     lanes,
     clock,
@@ -180,6 +180,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
       kernelDirectories,
     }),
     guestConfiguration: new GuestConfiguration({ editing, files, reader, paths }),
+    guestConsoles,
     guestLifecycle,
     guestMembership: membership,
     hostFigures: new HostFigures({
@@ -198,13 +199,13 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   return {
     dispatcher,
     registry,
-    consoles,
+    guestConsoles,
     identity,
     async stop() {
       guestLifecycle.interrupt();
       await dispatcher.stop();
       await lanes.idle();
-      consoles.close();
+      await guestConsoles.close();
       await driver.close();
       await store.close();
     },

@@ -123,10 +123,12 @@ export interface Driver {
   dumpCore(path: GuestPath, file: string, context: ActContext): Promise<void>;
 
   /**
-   * Connects to the console of a domain, which takes one connection at a time: its first serial port. Fails with
-   * NOT_SUPPORTED when it has none.
+   * Connects to the console of a domain, its first serial port that leads anywhere. The port has one client at a time; what
+   * is printed while it has none is lost. The stream closes when the domain ends.
+   * @throws AgentError HYPERVISOR when there is no domain, NOT_SUPPORTED when it has no serial port, HOST when its port
+   * cannot be reached now
    */
-  openConsole(path: GuestPath): Promise<Duplex>;
+  openSerial(path: GuestPath): Promise<Duplex>;
 
   /** Events tell that something changed; what is true then is asked with `inspect`. */
   onEvent(listener: (event: DomainEvent) => void): void;

@@ -3,7 +3,6 @@ import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync, writeSync
 /**
  * A log file that starts anew when it is full: `name` is the newest, then `name.1`, `name.2` and so on. Lines are handed
  * to the kernel one by one, so none is lost when the process is killed, and none is split between two files.
- * What is no text is handed over as it comes, and may be split.
  * A file that another program moved away (logrotate) is opened anew by `reopen`.
  */
 export class RotatingFile {
@@ -25,6 +24,7 @@ export class RotatingFile {
     this.#size = fstatSync(this.#descriptor).size;
   }
 
+  /** @param line what is not split between two files */
   write(line: string | Uint8Array): void {
     const bytes = typeof line === 'string' ? Buffer.from(line) : line;
     if (this.#size > 0 && this.#size + bytes.length > this.#maximumBytes) this.#rotate();

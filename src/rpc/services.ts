@@ -5,6 +5,7 @@ import type { Databases } from '../services/databases.ts';
 import type { GuestCatalog } from '../services/guest-catalog.ts';
 import type { GuestChecks } from '../services/guest-checks.ts';
 import type { GuestConfiguration } from '../services/guest-configuration.ts';
+import type { GuestConsoles } from '../services/guest-consoles.ts';
 import type { GuestLifecycle } from '../services/guest-lifecycle.ts';
 import type { GuestMembership } from '../services/guest-membership.ts';
 import type { HostFigures } from '../services/host-figures.ts';
@@ -20,6 +21,7 @@ export interface Services {
   readonly guestCatalog: GuestCatalog;
   readonly guestChecks: GuestChecks;
   readonly guestConfiguration: GuestConfiguration;
+  readonly guestConsoles: GuestConsoles;
   readonly guestLifecycle: GuestLifecycle;
   readonly guestMembership: GuestMembership;
   readonly hostFigures: HostFigures;

@@ -1,57 +1,72 @@
-import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { makePrivateDirectory } from '../host/atomic-file.ts';
 import { RotatingFile } from '../host/rotating-file.ts';
-import { guestNameOf, type GuestPath } from '../model/guest-path.ts';
 
-/** What a guest printed on its console, the last of it, in files that survive the guest and the agent. */
+/** The older of the two files (see RotatingFile). */
+const OLDER = '.1';
+
+/**
+ * The last bytes that a guest printed, on the disk: a newer file that grows and an older one that is full, each of at
+ * most half the limit. A byte is there as soon as it was appended, whatever happens to the agent.
+ */
 export class ConsoleHistory {
-  readonly #directory: string;
-  readonly #file: string;
-  readonly #limitBytes: number;
-  #open: RotatingFile | undefined;
+  readonly #path: string;
+  readonly #halfBytes: number;
+  #file: RotatingFile | undefined;
 
-  /** @param limitBytes most bytes that are kept */
-  constructor(directory: string, path: GuestPath, limitBytes: number) {
-    const digest = createHash('sha256').update(path).digest('hex').slice(0, 8);
-    this.#directory = directory;
-    this.#file = join(directory, `${guestNameOf(path)}-${digest}.log`);
-    this.#limitBytes = limitBytes;
+  /** @param limitBytes most that both files hold together */
+  constructor(path: string, limitBytes: number) {
+    this.#path = path;
+    this.#halfBytes = Math.max(1, Math.floor(limitBytes / 2));
   }
 
-  add(bytes: Uint8Array): void {
-    if (!this.#open) {
-      makePrivateDirectory(this.#directory);
-      // Two files of half the size: the older half goes as a whole.
-      this.#open = new RotatingFile(this.#file, Math.ceil(this.#limitBytes / 2), 1);
+  /** @throws the system's error, such as ENOSPC */
+  append(data: Uint8Array): void {
+    this.#file ??= this.#open();
+    for (let offset = 0; offset < data.length; offset += this.#halfBytes) {
+      this.#file.write(data.subarray(offset, offset + this.#halfBytes));
     }
-    this.#open.write(bytes);
   }
 
-  /** The last bytes, or all there are. */
+  /**
+   * The last bytes, at most as many as asked for.
+   * @throws the system's error, such as EIO
+   */
   tail(bytes: number): Buffer {
-    const newest = readTail(this.#file, bytes);
-    return newest.length < bytes ? Buffer.concat([readTail(`${this.#file}.1`, bytes - newest.length), newest]) : newest;
+    const newer = endOf(this.#path, bytes);
+    if (newer.length === bytes) return newer;
+    return Buffer.concat([endOf(this.#path + OLDER, bytes - newer.length), newer]);
   }
 
+  /** Lets go of the file; a later append opens it again. */
   close(): void {
-    this.#open?.close();
-    this.#open = undefined;
+    this.#file?.close();
+    this.#file = undefined;
   }
 
   remove(): void {
     this.close();
-    for (const file of [this.#file, `${this.#file}.1`]) rmSync(file, { force: true });
+    for (const path of [this.#path, this.#path + OLDER]) rmSync(path, { force: true });
+  }
+
+  #open(): RotatingFile {
+    makePrivateDirectory(dirname(this.#path));
+    return new RotatingFile(this.#path, this.#halfBytes, 1);
   }
 }
 
-function readTail(file: string, bytes: number): Buffer {
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  const length = Math.min(size, bytes);
-  if (length <= 0) return Buffer.alloc(0);
-  const descriptor = openSync(file, 'r');
+function endOf(path: string, bytes: number): Buffer {
+  let descriptor: number;
   try {
+    descriptor = openSync(path, 'r');
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
+  try {
+    const { size } = fstatSync(descriptor);
+    const length = Math.min(size, bytes);
     const buffer = Buffer.alloc(length);
     return buffer.subarray(0, readSync(descriptor, buffer, 0, length, size - length));
   } finally {

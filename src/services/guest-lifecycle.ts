@@ -18,7 +18,7 @@ export interface GuestLifecycleParts {
   readonly membership: GuestMembership;
   readonly planner: StartPlanner;
   readonly coreDumps: CoreDumps;
-  readonly consoles: GuestConsoles;
+  readonly consoles: Pick<GuestConsoles, 'follow'>;
   readonly lanes: GuestLanes;
   readonly clock: Clock;
   readonly log: Log;
@@ -144,7 +144,7 @@ export class GuestLifecycle {
   async adopt(): Promise<void> {
     const { consoles, driver, log, records } = this.#parts;
     const found = await driver.adopt({ log });
-    for (const { path } of found) consoles.follow(path, false);
+    for (const domain of found) consoles.follow(domain.path);
     const paths = new Set([...records.list().map(record => record.path), ...found.map(domain => domain.path)]);
     await Promise.all([...paths].map(path => this.#reconcile(path)));
   }
@@ -177,7 +177,7 @@ export class GuestLifecycle {
     });
     try {
       const domain = await driver.start(plan, caller);
-      consoles.follow(plan.path, true);
+      consoles.follow(plan.path);
       return domain;
     } finally {
       timer.cancel();

@@ -12,8 +12,8 @@ export interface GuestMembershipParts {
   readonly driver: Driver;
   readonly records: GuestRecords;
   readonly files: GuestFiles;
+  readonly consoles: Pick<GuestConsoles, 'forget'>;
   readonly lanes: GuestLanes;
-  readonly consoles: GuestConsoles;
 }
 
 /** Which guests the agent knows: they come by registration and go by being forgotten or deleted. */
@@ -49,14 +49,11 @@ export class GuestMembership {
 
   /** Forgets a guest that is DOWN and removes its directory. */
   delete(caller: Caller, path: GuestPath): Promise<void> {
-    return this.#leave(caller, 'delete', path, async () => {
-      await this.#parts.files.removeDirectory(path);
-      this.#parts.consoles.forget(path);
-    });
+    return this.#leave(caller, 'delete', path, () => this.#parts.files.removeDirectory(path));
   }
 
   #leave(caller: Caller, act: GuestAct, path: GuestPath, remove: () => Promise<void>): Promise<void> {
-    const { driver, lanes, records } = this.#parts;
+    const { consoles, driver, lanes, records } = this.#parts;
     return lanes.run(path, act, async () => {
       const record = records.get(path);
       const { state } = await driver.inspect(path);
@@ -69,7 +66,10 @@ export class GuestMembership {
       }
       await remove();
       await records.remove(path);
-      caller.log.info({ guest: path }, `guest ${act === 'delete' ? 'deleted' : 'unregistered'}`);
+      const what = `guest ${act === 'delete' ? 'deleted' : 'unregistered'}`;
+      // A later guest of that path may be somebody else's.
+      consoles.forget(path, what, act === 'delete');
+      caller.log.info({ guest: path }, what);
     });
   }
 }

@@ -1,128 +1,171 @@
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { AgentError, type FailureCode } from '../errors.ts';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { AgentError, asAgentError, type FailureCode } from '../errors.ts';
+import type { Log } from '../host/log.ts';
 import { type Access, mayAccess } from '../rpc/call.ts';
+import type { Services } from '../rpc/services.ts';
 import type { Authenticator } from './authentication.ts';
+import { CONSOLE_PROTOCOL, ConsoleConnection } from './console-connection.ts';
+import { consoleRequestOf } from './console-request.ts';
+import { loginRefusal, type Refusal } from './login-refusal.ts';
+import type { User } from './password-file.ts';
 import type { Origin } from './rpc-endpoint.ts';
 
-/** What a console is asked for with, and how it is left. */
-export interface ConsolePort {
-  attach(
-    request: {
-      readonly guest: string;
-      readonly mode: 'interactive' | 'view';
-      readonly takeOver: boolean;
-      readonly historyBytes: number;
-      readonly user: string;
-      readonly from: string;
-    },
-    open: () => Duplex,
-  ): { type(bytes: Uint8Array): void; close(): void };
-}
+type GuestConsoles = Pick<Services['guestConsoles'], 'attach' | 'find'>;
 
 export interface ConsoleEndpointParts {
+  readonly consoles: GuestConsoles;
   readonly authenticator: Pick<Authenticator, 'authenticate'>;
-  readonly consoles: ConsolePort;
+  /** The users as they are now. */
+  readonly users: () => ReadonlyMap<string, User>;
+  /** Time for a client to take what was sent before its session ended. */
+  readonly lastWordsMs: number;
+  /** Lines of who was attached when. */
+  readonly audit: Log;
+  readonly log: Log;
 }
 
-/** The protocol's name in the Upgrade header (RFC 9110, 7.8): after the answer both sides send what is typed and printed. */
-export const CONSOLE_PROTOCOL = 'ovs-console';
-const MOST_HISTORY_BYTES = 64 * 1024 * 1024;
-const STANDARD_HISTORY_BYTES = 16 * 1024;
+interface Caller {
+  readonly user: string;
+  readonly access: Access;
+  readonly from: string;
+  /** The user as it was when it logged in; undefined on the control socket. */
+  readonly login: User | undefined;
+}
 
-const ACCEPTED = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${CONSOLE_PROTOCOL}\r\n\r\n`;
+interface Attached {
+  readonly caller: Caller;
+  readonly needs: Access;
+  readonly connection: ConsoleConnection;
+}
 
-const STATUS_OF_FAILURE: Readonly<Partial<Record<FailureCode, string>>> = {
-  BAD_VALUE: '400 Bad Request',
-  DENIED: '403 Forbidden',
-  NO_SUCH_GUEST: '404 Not Found',
-  BUSY: '409 Conflict',
+/** Time that a client waits for a guest that takes no input. */
+const STUCK_MS = 10_000;
+
+const STATUS_OF_CODE: Readonly<Partial<Record<FailureCode, number>>> = {
+  BAD_VALUE: 400,
+  DENIED: 403,
+  NO_SUCH_GUEST: 404,
+  BUSY: 409,
+  NOT_SUPPORTED: 501,
+  STOPPING: 503,
 };
 
-/** Consoles over HTTP: a GET of /console?guest=… that asks to change the protocol. */
+/**
+ * Consoles over HTTP: `GET /console?guest=…` with `Upgrade: ovs-console` makes a connection the console of a guest, from
+ * then on bytes and nothing else in both directions. What is refused is answered in plain text.
+ */
 export class ConsoleEndpoint {
   readonly #parts: ConsoleEndpointParts;
+  readonly #attached = new Set<Attached>();
 
   constructor(parts: ConsoleEndpointParts) {
     this.#parts = parts;
   }
 
-  handle(request: IncomingMessage, socket: Duplex, head: Buffer, origin: Origin): void {
+  /** Whether a request to upgrade asks for a console. */
+  isFor(request: IncomingMessage): boolean {
+    return request.headers.upgrade?.toLowerCase() === CONSOLE_PROTOCOL;
+  }
+
+  /** @param head what the client sent behind the request already */
+  handle(request: IncomingMessage, head: Buffer, origin: Origin): void {
+    const { socket } = request;
     socket.on('error', () => socket.destroy());
-    this.#open(request, socket, head, origin).catch((error: unknown) => {
-      if (socket.destroyed) return;
-      if (error instanceof AgentError)
-        refuse(socket, STATUS_OF_FAILURE[error.code] ?? '500 Internal Server Error', error.message);
-      else refuse(socket, '500 Internal Server Error', 'the agent failed inside; look into its log');
-    });
-  }
-
-  async #open(request: IncomingMessage, socket: Duplex, head: Buffer, origin: Origin): Promise<void> {
-    const from = origin.kind === 'control' ? 'local' : (request.socket.remoteAddress ?? 'unknown');
-    // A page of another site could make a browser, which knows the password, open a console (CVE-2025-54289).
-    if (request.headers.origin !== undefined)
-      throw new AgentError('DENIED', 'console: pages in browsers may not open one');
-    const caller =
-      origin.kind === 'control'
-        ? { user: 'root', access: 'admin' as const }
-        : await this.#authenticate(request.headers.authorization, from, socket);
-    if (!caller) return;
-    const url = new URL(request.url ?? '/', 'http://agent');
-    if (url.pathname !== '/console' || request.headers.upgrade !== CONSOLE_PROTOCOL) {
-      throw new AgentError(
-        'BAD_VALUE',
-        `there is nothing to change the protocol for; /console and ${CONSOLE_PROTOCOL} are`,
-      );
+    socket.setTimeout(0);
+    if (origin.kind === 'control') {
+      this.#attach(request, head, { user: 'root', access: 'admin', from: 'local', login: undefined });
+      return;
     }
-    const mode = url.searchParams.get('mode') === 'view' ? 'view' : 'interactive';
-    const needed: Access = mode === 'view' ? 'read' : 'operate';
-    if (!mayAccess(caller.access, needed)) {
-      throw new AgentError(
-        'DENIED',
-        `console: user ${caller.user} has access "${caller.access}"; it needs "${needed}"`,
-      );
-    }
-    const session = this.#parts.consoles.attach(
-      {
-        guest: url.searchParams.get('guest') ?? '',
-        mode,
-        takeOver: url.searchParams.get('force') === '1',
-        historyBytes: historyFrom(url.searchParams.get('history')),
-        user: caller.user,
-        from,
+    const from = socket.remoteAddress ?? 'unknown';
+    Promise.resolve(this.#parts.authenticator.authenticate(request.headers.authorization, from)).then(
+      result => {
+        if (socket.destroyed) return;
+        const login = result.ok ? this.#parts.users().get(result.user) : undefined;
+        if (!result.ok) refuse(socket, loginRefusal(result, from, this.#parts.log));
+        // Removed since its password was found right.
+        else if (!login) refuse(socket, loginRefusal({ ok: false, reason: 'wrong' }, from, this.#parts.log));
+        else this.#attach(request, head, { user: result.user, access: result.role, from, login });
       },
-      () => {
-        socket.write(ACCEPTED);
-        return socket;
-      },
+      (error: unknown) => this.#broken(socket, error),
     );
-    if (head.length > 0) session.type(head);
-    socket.on('data', (bytes: Buffer) => session.type(bytes));
-    socket.on('end', () => session.close());
   }
 
-  async #authenticate(
-    header: string | undefined,
-    from: string,
-    socket: Duplex,
-  ): Promise<{ readonly user: string; readonly access: Access } | undefined> {
-    const result = await this.#parts.authenticator.authenticate(header, from);
-    if (result.ok) return { user: result.user, access: result.role };
-    refuse(socket, '401 Unauthorized', 'a user and a password of the agent are needed');
-    return undefined;
+  /** To be called when users have changed: who may not be attached any more is detached. */
+  checkUsers(): void {
+    const users = this.#parts.users();
+    for (const { caller, needs, connection } of [...this.#attached]) {
+      if (!caller.login) continue;
+      const now = users.get(caller.user);
+      const isSame = now?.hash.key.equals(caller.login.hash.key) === true;
+      if (!isSame || !mayAccess(now.role, needs)) {
+        connection.end('\r\n[console closed: the user or its password was changed]\r\n');
+      }
+    }
+  }
+
+  /** Ends every connection at once. */
+  closeAll(): void {
+    for (const { connection } of this.#attached) connection.abort();
+  }
+
+  #attach(request: IncomingMessage, head: Buffer, caller: Caller): void {
+    const { socket } = request;
+    const { audit, consoles, log } = this.#parts;
+    const { user, from } = caller;
+    let facts: Readonly<Record<string, unknown>> = { method: 'console', user, from };
+    try {
+      const { guest, mode, takeOver, historyBytes } = consoleRequestOf(request);
+      facts = { ...facts, guest, mode };
+      const needs = mode === 'view' ? 'read' : 'operate';
+      if (!mayAccess(caller.access, needs)) {
+        throw new AgentError('DENIED', `console: user ${user} has access "${caller.access}"; it needs "${needs}"`);
+      }
+      const path = consoles.find(guest);
+      const connection = new ConsoleConnection({ socket, lastWordsMs: this.#parts.lastWordsMs, stuckMs: STUCK_MS });
+      const session = consoles.attach(path, { mode, takeOver, historyBytes, who: `${user} (${from})` }, connection);
+      const attached = { caller, needs, connection } as const;
+      facts = { ...facts, guest: path };
+      this.#attached.add(attached);
+      audit.info({ ...facts, outcome: takeOver ? 'attached by force' : 'attached' });
+      log.info(facts, 'console attached');
+      connection.begin(session, head, () => {
+        this.#attached.delete(attached);
+        audit.info({ ...facts, outcome: 'detached' });
+        log.info(facts, 'console detached');
+      });
+    } catch (error) {
+      const failure = asAgentError(error);
+      audit.info({ ...facts, code: failure.code, outcome: failure.message });
+      if (failure.code === 'INTERNAL') this.#broken(socket, error);
+      else refuse(socket, { status: statusOf(failure), reason: failure.message, headers: codeHeader(failure) });
+    }
+  }
+
+  #broken(socket: Socket, error: unknown): void {
+    this.#parts.log.error({ err: error }, 'a console could not be attached');
+    const failure = asAgentError(error);
+    refuse(socket, { status: 500, reason: failure.message, headers: codeHeader(failure) });
   }
 }
 
-function historyFrom(text: string | null): number {
-  if (text === null) return STANDARD_HISTORY_BYTES;
-  if (!/^\d{1,9}$/.test(text)) throw new AgentError('BAD_VALUE', 'console: history must be a number of bytes');
-  return Math.min(MOST_HISTORY_BYTES, Number(text));
+function statusOf(failure: AgentError): number {
+  return STATUS_OF_CODE[failure.code] ?? 500;
 }
 
-function refuse(socket: Duplex, status: string, reason: string): void {
+/** By it programs tell failures apart that have one HTTP status. */
+function codeHeader(failure: AgentError): Readonly<Record<string, string>> {
+  return { 'Ovs-Failure': failure.code };
+}
+
+function refuse(socket: Socket, { status, reason, headers = {} }: Refusal): void {
   const body = `${reason}\n`;
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+  const lines = Object.entries({
+    ...headers,
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(body)),
+    Connection: 'close',
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
+  socket.resume();
 }

@@ -1,6 +1,11 @@
 import { constants } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer as createPlainServer, type Server as PlainServer, type ServerOptions } from 'node:http';
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server as PlainServer,
+  type ServerOptions,
+} from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { AgentError } from '../errors.ts';
@@ -21,7 +26,7 @@ export interface TlsMaterial {
 
 export interface ListenersParts {
   readonly endpoint: RpcEndpoint;
-  readonly consoles: ConsoleEndpoint;
+  readonly consoles: Pick<ConsoleEndpoint, 'isFor' | 'handle'>;
   readonly guard: AddressGuard;
   readonly limits: WireLimits;
   /** undefined: plain HTTP, as `ssl=disable` asks. */
@@ -32,6 +37,7 @@ export interface ListenersParts {
 }
 
 type Server = PlainServer | SecureServer;
+type ConnectionHandler = (this: Server, socket: Socket) => void;
 
 /** How often Node.js looks for requests that take too long. */
 const CHECKING_INTERVAL_MS = 500;
@@ -85,7 +91,8 @@ export class Listeners {
   /** Listens on a Unix socket that only the agent's own user can open. */
   async listenLocally(path: string): Promise<void> {
     rmSync(path, { force: true });
-    const server = this.#observed(createPlainServer(this.#serverOptions()), { kind: 'control' });
+    const server = createPlainServer(this.#serverOptions());
+    this.#observe(server, { kind: 'control' }, connectionHandlers(server, 'connection'));
     await bind(server, { path });
     chmodSync(path, 0o600);
     this.#servers.push(server);
@@ -138,23 +145,34 @@ export class Listeners {
         })
       : createPlainServer(this.#serverOptions());
     server.maxConnections = limits.connections;
+    const speakHttp = connectionHandlers(server, tls ? 'secureConnection' : 'connection');
     this.#guardConnections(server);
-    return this.#observed(server, { kind: 'network' });
+    this.#observe(server, { kind: 'network' }, speakHttp);
+    return server;
   }
 
-  #observed<T extends Server>(server: T, origin: Origin): T {
+  /** @param speakHttp what Node.js does with a connection on which HTTP begins */
+  #observe(server: Server, origin: Origin, speakHttp: readonly ConnectionHandler[]): void {
     const { consoles, endpoint, log } = this.#parts;
     server.on('request', (request, response) => endpoint.handle(request, response, origin));
-    server.on('upgrade', (request, socket, head) => consoles.handle(request, socket, head, origin));
+    server.on('upgrade', (request, _socket, head: Buffer) => {
+      if (consoles.isFor(request)) {
+        consoles.handle(request, head, origin);
+        return;
+      }
+      // Some clients offer HTTP/2 with each request (h2c), which a server may pass over (RFC 9110, 7.8). Node.js has let
+      // go of the connection: it gets it back, with the request as it would be without the offer.
+      request.socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
+      for (const handler of speakHttp) handler.call(server, request.socket);
+    });
     server.on('tlsClientError', (error: Error, socket: Socket) => {
       log.debug({ from: socket.remoteAddress, reason: error.message }, 'TLS handshake failed');
     });
-    return server;
   }
 
   /** Stands before what Node.js itself does with a connection: an address without leave does not even get TLS. */
   #guardConnections(server: Server): void {
-    const handlers = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
+    const handlers = connectionHandlers(server, 'connection');
     server.removeAllListeners('connection');
     const admit = (socket: Socket): void => {
       for (const handler of handlers) handler.call(server, socket);
@@ -225,6 +243,20 @@ export class Listeners {
       { cause },
     );
   }
+}
+
+function connectionHandlers(server: Server, event: 'connection' | 'secureConnection'): ConnectionHandler[] {
+  return server.listeners(event) as ConnectionHandler[];
+}
+
+/** The head of a request as it came (RFC 9112, 2.1), but for its header Upgrade. */
+function headWithoutUpgrade({ httpVersion, method, rawHeaders, url }: IncomingMessage): Buffer {
+  const lines = [`${method ?? ''} ${url ?? ''} HTTP/${httpVersion}`];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${rawHeaders[index + 1]!}`);
+  }
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
 function bind(

@@ -11,6 +11,7 @@ import { writeFault, writeMethodResponse } from '../xmlrpc/writer.ts';
 import type { AuthenticationResult, Authenticator } from './authentication.ts';
 import { bodyOf } from './body.ts';
 import type { WireLimits } from './limits.ts';
+import { loginRefusal } from './login-refusal.ts';
 
 export interface RpcEndpointParts {
   readonly dispatch: (call: Call, method: string, params: readonly XmlRpcValue[]) => XmlRpcValue | Promise<XmlRpcValue>;
@@ -28,8 +29,6 @@ interface Caller {
   readonly user: string;
   readonly access: Access;
 }
-
-const REALM = 'Basic realm="OVSAgentServer", charset="UTF-8"';
 
 /** What the agent does with an HTTP request: authenticate, read, call, reply. */
 export class RpcEndpoint {
@@ -80,14 +79,8 @@ export class RpcEndpoint {
       this.#answer(request, response, { user: result.user, access: result.role }, from);
       return;
     }
-    if (result.reason !== 'missing') this.#parts.log.warn({ from, reason: result.reason }, 'login refused');
-    if (result.reason === 'too-many') {
-      refuse(response, 429, 'too many failed logins; wait and try again', {
-        'Retry-After': String(Math.ceil((result.retryAfterMs ?? 1000) / 1000)),
-      });
-    } else {
-      refuse(response, 401, 'a user and a password of the agent are needed', { 'WWW-Authenticate': REALM });
-    }
+    const { status, reason, headers } = loginRefusal(result, from, this.#parts.log);
+    refuse(response, status, reason, headers);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse, caller: Caller, from: string): void {

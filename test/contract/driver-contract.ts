@@ -1,4 +1,5 @@
 import { rmSync, statSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentError } from '../../src/errors.ts';
 import { type DomainEvent, type Driver, type Holdings, type StartPlan } from '../../src/drivers/driver.ts';
@@ -57,6 +58,14 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
     const stateOf = async (which = path): Promise<string> => (await driver.inspect(which)).state;
     const untilState = (state: string): Promise<void> =>
       waitUntil(`the domain is ${state}`, async () => (await stateOf()) === state, 30_000);
+    async function untilOpen(): Promise<Duplex> {
+      let line: Duplex | undefined;
+      await waitUntil('the serial port is open', async () => {
+        line = await driver.openSerial(path).catch(() => undefined);
+        return line !== undefined;
+      });
+      return line!;
+    }
     const untilEnded = (): Promise<void> =>
       waitUntil('the driver tells that the domain ended', () =>
         events.some(event => event.kind === 'ended' && event.path === path),
@@ -293,6 +302,35 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
         await driver.destroy(path, context);
         expect(driver.holdings()).toEqual([]);
       });
+    });
+
+    it('connects to the serial port, which answers what is typed and closes when the domain ends', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      // The next client gets it once the one it has is gone.
+      (await driver.openSerial(path)).destroy();
+      const line = await untilOpen();
+      let text = '';
+      let isClosed = false;
+      line.on('data', (data: Buffer) => (text += data.toString()));
+      line.on('error', () => undefined);
+      line.on('close', () => (isClosed = true));
+      line.on('end', () => line.destroy());
+      // A system that still boots drops what is typed.
+      await waitUntil('what was typed comes back', () => line.write('typed\n') && text.includes('typed'), 30_000, 200);
+      await driver.destroy(path, context);
+      await waitUntil('the port is closed', () => isClosed);
+    });
+
+    it('says that there is no serial port, to a later driver as well', async () => {
+      await driver.start(harness.plan(path, usual, { serialPorts: [] }), context);
+      await expect(driver.openSerial(path)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
+      await driver.close();
+      driver = await ready();
+      await expect(driver.openSerial(path)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
+    });
+
+    it('opens no serial port of a domain that is not there', async () => {
+      await expect(driver.openSerial(path)).rejects.toMatchObject({ code: 'HYPERVISOR' });
     });
 
     it.each(['requestShutdown', 'requestReboot', 'reset', 'pause', 'unpause'] as const)(

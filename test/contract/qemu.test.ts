@@ -24,7 +24,8 @@ driverContract('QEMU', (): DriverHarness => {
 
   /** One connection for each guest: what it printed before somebody looked is lost. */
   async function consoleOf(path: GuestPath): Promise<SerialLine> {
-    const known = consoles.get(path) ?? (await SerialLine.open(RunDirectory.of(runtimeDirectory, path).files.serial));
+    const known =
+      consoles.get(path) ?? (await SerialLine.connect(RunDirectory.of(runtimeDirectory, path).files.serial));
     consoles.set(path, known);
     return known;
   }

@@ -23,7 +23,7 @@ class Shell {
   }
 
   static async of(path: string): Promise<Shell> {
-    const line = await SerialLine.attach(daemon.paths, path);
+    const line = await SerialLine.attach(daemon.paths.controlSocket, path);
     onTestFinished(() => line.close());
     await line.expect(/DEMO-GUEST-UP/);
     return new Shell(line);

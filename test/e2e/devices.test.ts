@@ -75,7 +75,7 @@ describe('the devices of a guest', () => {
     const path = daemon.makeGuest('disk', ["disk = ['file:/OVS/running_pool/disk/System.img,xvda,w']"]);
     makeImage(`${path}/System.img`);
     await daemon.local('start_vm', path);
-    const line = await SerialLine.attach(daemon.paths, path);
+    const line = await SerialLine.attach(daemon.paths.controlSocket, path);
     await line.expect(/DEMO-GUEST-UP/);
     line.type('echo written by the guest | dd of=/dev/vda conv=fsync 2>/dev/null; echo DO""NE-$?');
     await line.expect(/DONE-0/);
@@ -89,7 +89,7 @@ describe('the devices of a guest', () => {
     daemon = await new Daemon().start();
     const path = daemon.makeGuest('card', ["vif = ['']"]);
     await daemon.local('start_vm', path);
-    const line = await SerialLine.attach(daemon.paths, path);
+    const line = await SerialLine.attach(daemon.paths.controlSocket, path);
     await line.expect(/DEMO-GUEST-NET 10\.0\.2\.\d+/);
     line.close();
   });

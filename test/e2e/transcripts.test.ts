@@ -31,7 +31,7 @@ describe('the programs of the guide', () => {
     expect(daemon.qemuOf(path)).toBeGreaterThan(0);
     expect(daemon.program('db_kfv', ['vm', 'guest', 'status']).stdout).toBe(`${path}  status(now)=>RUNNING\n`);
 
-    const line = await SerialLine.attach(daemon.paths, path);
+    const line = await SerialLine.attach(daemon.paths.controlSocket, path);
     await line.expect(/DEMO-GUEST-UP/);
     expect(daemon.do_rpc('stop_vm', path)).toEqual({
       exitCode: 0,
@@ -59,7 +59,7 @@ describe('the programs of the guide', () => {
     try {
       const path = deaf.makeGuest('deaf', [], 'demo.noacpi');
       deaf.do_rpc('start_vm', path);
-      const line = await SerialLine.attach(deaf.paths, path);
+      const line = await SerialLine.attach(deaf.paths.controlSocket, path);
       await line.expect(/DEMO-GUEST-UP/);
       line.close();
       expect(deaf.do_rpc('stop_vm', path).stdout).toContain('=> success\n');
@@ -83,7 +83,7 @@ describe('the programs of the guide', () => {
   it('pauses, unpauses, resets and reboots a guest', async () => {
     const path = daemon.makeGuest('acts');
     await daemon.local('start_vm', path);
-    const line = await SerialLine.attach(daemon.paths, path);
+    const line = await SerialLine.attach(daemon.paths.controlSocket, path);
     await line.expect(/DEMO-GUEST-UP/);
     const qemu = daemon.qemuOf(path);
     expect(await daemon.local('pause_vm', path)).toBe('success');
@@ -103,7 +103,7 @@ describe('the programs of the guide', () => {
   it('restarts a guest whose system crashed, and stores that a guest powered itself off', async () => {
     const path = daemon.makeGuest('crashing');
     await daemon.local('start_vm', path);
-    const line = await SerialLine.attach(daemon.paths, path);
+    const line = await SerialLine.attach(daemon.paths.controlSocket, path);
     await line.expect(/DEMO-GUEST-UP/);
     line.type('echo c > /proc/sysrq-trigger');
     await line.expect(/DEMO-GUEST-UP/);

@@ -1,6 +1,5 @@
 import { createConnection, type Socket } from 'node:net';
-import type { AgentPaths } from '../../src/config/paths.ts';
-import { connectConsole } from '../../utils/console.ts';
+import { attachConsole } from '../../utils/console-client.ts';
 import { waitUntil } from './wait.ts';
 
 /** The serial console of a guest, as a person at a terminal has it. */
@@ -17,23 +16,23 @@ export class SerialLine {
     socket.on('error', () => socket.destroy());
   }
 
-  /** Straight to the socket of a serial port, where no agent is. */
-  static async open(path: string): Promise<SerialLine> {
+  /**
+   * Attaches over an agent's control socket, with all that was printed before; whoever holds the console loses it.
+   * @param guest name or path
+   */
+  static async attach(controlSocket: string, guest: string): Promise<SerialLine> {
+    const wanted = { guest, mode: 'interactive', takeOver: true, historyBytes: 2 ** 20 } as const;
+    return new SerialLine(await attachConsole(controlSocket, wanted));
+  }
+
+  /** Connects to the port itself, where no agent does: what was printed before is lost. */
+  static async connect(path: string): Promise<SerialLine> {
     const socket = createConnection({ path });
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
       socket.once('error', reject);
     });
     return new SerialLine(socket);
-  }
-
-  /** By the agent, which takes it from whoever has it; with what the guest printed since its last start. */
-  static async attach(paths: AgentPaths, guest: string): Promise<SerialLine> {
-    const line = new SerialLine(
-      await connectConsole(paths, guest, { readOnly: false, force: true, history: String(1024 * 1024) }),
-    );
-    await line.expect(/[\s\S]*\[the guest was started [^\]]*\]/);
-    return line;
   }
 
   get text(): string {

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { existsSync, type FSWatcher, mkdirSync, readlinkSync, watch } from 'node:fs';
-import { createConnection } from 'node:net';
+import { type FSWatcher, mkdirSync, readlinkSync, watch } from 'node:fs';
 import { basename } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { AgentError, messageOf } from '../../errors.ts';
@@ -32,6 +30,7 @@ import type { QmpEvent } from './qmp-connection.ts';
 import { Resources } from './resources.ts';
 import { whyNotOnQemu } from './refusals.ts';
 import { RunDirectory, type RunNote } from './run-directory.ts';
+import { connectSerial } from './serial-port.ts';
 
 export interface QemuDriverParts {
   /** Name or path of the emulator. */
@@ -101,6 +100,7 @@ export class QemuDriver implements Driver {
       ends: config.ends,
       kind: config.kind,
       holdings: holdingsOf(plan),
+      hasConsole: config.serialPorts.includes('console'),
       taps: taps.map(tap => tap.name),
     };
     place.prepare(note);
@@ -198,17 +198,15 @@ export class QemuDriver implements Driver {
     return this.#get('dump', path).dumpCore(file);
   }
 
-  async openConsole(path: GuestPath): Promise<Duplex> {
-    const { place } = this.#get('console of', path);
-    if (!existsSync(place.files.serial)) {
+  async openSerial(path: GuestPath): Promise<Duplex> {
+    const { note, place } = this.#get('open the serial port of', path);
+    if (!note.hasConsole) {
       throw new AgentError(
         'NOT_SUPPORTED',
-        `console of ${path}: it has no serial port; write serial = 'pty' in its vm.cfg`,
+        `open the serial port of ${path}: it has none; write serial = 'pty' in its vm.cfg`,
       );
     }
-    const socket = createConnection({ path: place.files.serial });
-    await once(socket, 'connect');
-    return socket;
+    return connectSerial(path, place.files.serial);
   }
 
   onEvent(listener: (event: DomainEvent) => void): void {

@@ -13,6 +13,7 @@ export interface RunNote {
   readonly ends: EndPolicy;
   readonly kind: GuestConfig['kind'];
   readonly holdings: Holdings;
+  readonly hasConsole: boolean;
   /** Names of the tap interfaces that were made for it. */
   readonly taps: readonly string[];
 }
@@ -106,7 +107,14 @@ export class RunDirectory {
         Pick<RunNote, 'ends' | 'path'>;
       const path = parseGuestPath(text);
       // Release 0.1 wrote down less.
-      return { kind: 'para', holdings: { path, uuid: '', macs: [], disks: [] }, taps: [], ...written, path };
+      return {
+        kind: 'para',
+        hasConsole: true,
+        holdings: { path, uuid: '', macs: [], disks: [] },
+        taps: [],
+        ...written,
+        path,
+      };
     } catch {
       return undefined;
     }

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { type Duplex, PassThrough } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { AgentError } from '../../errors.ts';
 import type { Disk, EndPolicy, NetworkInterface } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
@@ -14,6 +14,7 @@ import {
   type Probe,
   type StartPlan,
 } from '../driver.ts';
+import { SimulatedSerialPort } from './simulated-serial-port.ts';
 
 interface SimulatedDomain {
   state: DomainState;
@@ -22,10 +23,9 @@ interface SimulatedDomain {
   readonly vncPort: number | undefined;
   readonly drives: readonly string[];
   readonly hasLogin: boolean;
+  readonly serial: SimulatedSerialPort | undefined;
   readonly maxMemoryMib: number;
   readonly maxVcpus: number;
-  /** Its system says back what is typed. */
-  readonly console: PassThrough;
   holdings: Holdings;
   memoryMib: number;
   vcpus: number;
@@ -49,8 +49,8 @@ export class SimulatedMachine {
     this.domains.set(plan.path, {
       drives: disks.filter(disk => disk.isCdrom).map(disk => disk.target),
       hasLogin: display?.password !== undefined,
-      console: new PassThrough(),
       holdings: holdingsOf(plan),
+      serial: plan.config.serialPorts.includes('console') ? new SimulatedSerialPort() : undefined,
       maxMemoryMib,
       maxVcpus,
       memoryMib,
@@ -95,8 +95,11 @@ export class SimulatedMachine {
   }
 
   remove(path: GuestPath, reason: string): void {
-    this.domains.get(path)?.console.destroy();
-    if (this.domains.delete(path)) this.tell({ path, kind: 'ended', reason });
+    const domain = this.domains.get(path);
+    if (!domain) return;
+    this.domains.delete(path);
+    domain.serial?.end();
+    this.tell({ path, kind: 'ended', reason });
   }
 
   tell(event: DomainEvent): void {
@@ -252,12 +255,14 @@ export class SimulatedDriver implements Driver {
     );
   }
 
-  async openConsole(path: GuestPath): Promise<Duplex> {
-    let console: PassThrough | undefined;
-    await this.#act('console of', path, domain => {
-      console = domain.console;
+  async openSerial(path: GuestPath): Promise<Duplex> {
+    const act = 'open the serial port of';
+    let serial: SimulatedSerialPort | undefined;
+    await this.#act(act, path, domain => {
+      serial = domain.serial;
     });
-    return console!;
+    if (!serial) throw new AgentError('NOT_SUPPORTED', `${act} ${path}: it has none`);
+    return serial.connect();
   }
 
   onEvent(listener: (event: DomainEvent) => void): void {

@@ -4,8 +4,6 @@ import { statSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { XmlRpcValue } from '../../../src/xmlrpc/values.ts';
 import { writeMethodCall } from '../../../src/xmlrpc/writer.ts';
-import { AgentError } from '../../../src/errors.ts';
-import { ConsoleEndpoint, type ConsolePort } from '../../../src/wire/console-endpoint.ts';
 import type { WireLimits } from '../../../src/wire/limits.ts';
 import { type AddressGuard, Listeners } from '../../../src/wire/listeners.ts';
 import { RpcEndpoint } from '../../../src/wire/rpc-endpoint.ts';
@@ -34,12 +32,6 @@ interface Server {
   readonly calls: string[];
 }
 
-const noConsoles: ConsolePort = {
-  attach() {
-    throw new AgentError('NO_SUCH_GUEST', 'console: there is no guest here');
-  },
-};
-
 async function serve(
   limits: Partial<WireLimits> = {},
   guard: AddressGuard = { decide: () => true },
@@ -65,7 +57,7 @@ async function serve(
   );
   const listeners = new Listeners({
     endpoint,
-    consoles: new ConsoleEndpoint({ authenticator: fixedLogin('admin', 'secret'), consoles: noConsoles }),
+    consoles: { isFor: () => false, handle: () => undefined },
     guard,
     limits: all,
     tls: undefined,
