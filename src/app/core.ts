@@ -179,7 +179,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
       reader,
       kernelDirectories,
     }),
-    guestConfiguration: new GuestConfiguration({ editing, files, reader, paths }),
+    guestConfiguration: new GuestConfiguration({ editing, files, disks, reader, paths }),
     guestConsoles,
     guestLifecycle,
     guestMembership: membership,

@@ -10,12 +10,14 @@ import { parseNetworkInterface } from '../vmcfg/network-interface.ts';
 import { fromPlain, type PlainValue, toPlain } from '../vmcfg/plain-values.ts';
 import { itemsOf } from '../vmcfg/values.ts';
 import type { Caller } from './caller.ts';
+import type { GuestDisks } from './guest-disks.ts';
 import type { GuestEditing } from './guest-editing.ts';
 import type { GuestFiles, PathMap } from './guest-files.ts';
 
 export interface GuestConfigurationParts {
   readonly editing: GuestEditing;
   readonly files: GuestFiles;
+  readonly disks: GuestDisks;
   readonly reader: GuestReader;
   readonly paths: PathMap;
 }
@@ -53,6 +55,8 @@ export class GuestConfiguration {
    */
   async addDisk(caller: Caller, path: GuestPath, given: string, mode: DiskMode): Promise<void> {
     const source = await this.#sourceFrom(given);
+    // Looked up for a guest that is DOWN too: what is written down is what its next start takes.
+    await this.#parts.disks.resolve('add disk to', path, parsedDisk(`${source},xvda,${mode}`));
     await this.#edit(caller, path, 'add disk', (editor, config, isRunning) => {
       const { disks, kind } = config();
       const target = freeTarget(disks, kind === 'hvm' && !isRunning);

@@ -33,19 +33,20 @@ export const checkRules: readonly Rule[] = [
 ];
 
 function unusableFiles({ unusable }: CheckSubject): Draft[] {
-  return unusable.map(({ key, reason }) => ({
-    code: 'FILE_UNUSABLE',
-    severity: 'error',
-    key,
-    message: reason,
-    mend: `put the file in its place, or mend ${key}`,
-  }));
+  return unusable.map(({ key, reason }) => ({ code: 'FILE_UNUSABLE', severity: 'error', key, ...parted(reason) }));
 }
 
 function hypervisorRefusal({ host: { refusal } }: CheckSubject): Draft[] {
   if (refusal === undefined) return [];
-  const [message, mend = 'change it'] = refusal.split('; ', 2);
-  return [{ code: 'REFUSED', severity: 'error', key: 'name', message: message!, mend }];
+  return [{ code: 'REFUSED', severity: 'error', key: 'name', ...parted(refusal) }];
+}
+
+/** Failures say what is so and, behind a semicolon, what is needed. */
+function parted(sentence: string): { readonly message: string; readonly mend: string } {
+  const at = sentence.indexOf('; ');
+  return at < 0
+    ? { message: sentence, mend: 'mend vm.cfg' }
+    : { message: sentence.slice(0, at), mend: sentence.slice(at + 2) };
 }
 
 function memoryOfServer({ config, host }: CheckSubject): Draft[] {

@@ -127,7 +127,7 @@ export function guestServices({
     lifecycle,
     membership,
     records,
-    configuration: new GuestConfiguration({ editing, files, reader, paths }),
+    configuration: new GuestConfiguration({ editing, files, disks, reader, paths }),
     checks: new GuestChecks({
       driver,
       host,

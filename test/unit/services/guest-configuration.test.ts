@@ -145,9 +145,23 @@ describe('a disk', () => {
   it('of a machine with firmware is on the bus that firmware knows', async () => {
     const services = guestServices();
     writeGuest(services.root, path, ["builder = 'hvm'", "disk = [',hdc:cdrom,r']"]);
+    for (const name of ['a', 'b', 'c', 'd']) addImage(services, `/OVS/${name}`);
     for (const name of ['a', 'b', 'c', 'd']) await services.configuration.addDisk(caller, path, `/OVS/${name}`, 'w');
     const { disks } = await services.configuration.get(path);
     expect(disks.map(disk => disk.target)).toEqual(['hdc', 'hda', 'hdb', 'hdd', 'xvda']);
+  });
+
+  it('must be there, inside a repository, before a guest that is DOWN gets it', async () => {
+    const services = guestServices();
+    addImage(services, '/etc/shadow');
+    const before = fileOf(services);
+    await expect(services.configuration.addDisk(caller, path, '/OVS/none', 'w')).rejects.toMatchObject({
+      code: 'NO_SUCH_FILE',
+    });
+    await expect(services.configuration.addDisk(caller, path, '/etc/shadow', 'w')).rejects.toMatchObject({
+      code: 'BAD_CONFIG',
+    });
+    expect(fileOf(services)).toBe(before);
   });
 
   it('is not given to a running guest while another one has it', async () => {
