@@ -12,6 +12,9 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
+/** What follows the name of a file in that of one that was not finished. */
+export const UNFINISHED_FILE = /^\.[0-9a-f]{12}\.new$/;
+
 /**
  * Writes a file so that readers, and a crash, find the old text or the new one and nothing between.
  * @param mode permission bits of the file, whatever the umask is

@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { readFile, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname, sep } from 'node:path';
+import { readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, sep } from 'node:path';
 import { AgentError } from '../errors.ts';
-import { writeFileAtomically } from '../host/atomic-file.ts';
+import { UNFINISHED_FILE, writeFileAtomically } from '../host/atomic-file.ts';
 import type { GuestConfig } from '../model/guest-config.ts';
 import { DEFAULT_REPOSITORY, guestNameOf, type GuestPath, MOUNT_DIRECTORY, quote } from '../model/guest-path.ts';
 import type { GuestReader } from '../vmcfg/guest-reader.ts';
@@ -66,6 +66,7 @@ export class GuestFiles {
         `change ${path}: its vm.cfg was changed by somebody else; read it again, then change it`,
       );
     }
+    await removeUnfinished(file);
     writeFileAtomically(file, bytes, mode & PERMISSION_BITS);
     return digestOf(bytes);
   }
@@ -158,6 +159,15 @@ export class GuestFiles {
 /** Where a path leads, links and all; undefined when it leads nowhere. */
 export function findRealPath(path: string): Promise<string | undefined> {
   return realpath(path).catch(() => undefined);
+}
+
+/** What an agent that was killed while it wrote has left beside a file. */
+async function removeUnfinished(file: string): Promise<void> {
+  const [directory, name] = [dirname(file), basename(file)];
+  const unfinished = (await readdir(directory)).filter(
+    entry => entry.startsWith(`${name}.`) && UNFINISHED_FILE.test(entry.slice(name.length)),
+  );
+  await Promise.all(unfinished.map(entry => rm(join(directory, entry), { force: true })));
 }
 
 function digestOf(bytes: Uint8Array): string {

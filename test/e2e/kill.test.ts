@@ -54,20 +54,30 @@ describe('kill -9 of the agent', () => {
     console.log(`KILL_SEED=${seed}`);
     const random = seededRandom(seed);
     daemon = new Daemon(['[guests]', 'stop_timeout=5']);
-    const guests = [0, 1, 2, 3].map(index => daemon.makeGuest(`guest${index}`, ['memory = 80']));
+    const guests = [0, 1, 2, 3].map(index => daemon.makeGuest(`guest${index}`, ['memory = 80', 'maxvcpus = 4']));
     const untouched = daemon.makeGuest('untouched', ['memory = 80']);
     await daemon.start();
     await daemon.local('start_vm', untouched);
     const untouchedQemu = daemon.qemuOf(untouched);
 
     for (let round = 0; round < rounds; round++) {
-      const acts = ['start_vm', 'stop_vm', 'pause_vm', 'unpause_vm', 'reset_vm'] as const;
+      const acts = [
+        ['start_vm'],
+        ['start_vm'],
+        ['stop_vm', true],
+        ['pause_vm'],
+        ['unpause_vm'],
+        ['reset_vm'],
+        ['xen_set_vcpus', 1],
+        ['xen_set_vcpus', 2],
+        ['xen_set_vifs', ',,'],
+      ] as const;
       let isOver = false;
       const load = guests.map(async path => {
         while (!isOver) {
-          const act = acts[Math.floor(random() * acts.length)]!;
+          const [act, ...args] = acts[Math.floor(random() * acts.length)]!;
           // Some acts are refused for the guest's state; what counts is the state that is left.
-          await daemon.local(act, path, ...(act === 'stop_vm' ? [true] : [])).catch(() => undefined);
+          await daemon.local(act, path, ...args).catch(() => undefined);
         }
       });
       await sleep(50 + random() * 700);
@@ -87,6 +97,9 @@ describe('kill -9 of the agent', () => {
       expect(stored, `round ${round} of seed ${seed}`).toEqual(truth);
       expect(qemuProcesses().sort(), 'a start of the agent ends and starts no guest').toEqual(running.sort());
       expect(daemon.qemuOf(untouched)).toBe(untouchedQemu);
+      for (const path of guests) {
+        expect(await daemon.local('xen_get_vcpus', path), 'the guest file is whole').toMatch(/^success:vcpus=[12]$/);
+      }
     }
   }, 180_000);
 
