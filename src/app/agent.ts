@@ -91,7 +91,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     consoles: core.guestConsoles,
     authenticator,
     users: () => credentialFile.users(),
-    lastWordsMs: limits.bodyTimeMs,
+    patienceMs: limits.bodyTimeMs,
     audit: logs.audit,
     log,
   });

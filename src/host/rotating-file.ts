@@ -11,6 +11,7 @@ export class RotatingFile {
   readonly #kept: number;
   #descriptor: number;
   #size: number;
+  #isClosed = false;
 
   /**
    * @param maximumBytes size at which a new file is begun
@@ -26,6 +27,7 @@ export class RotatingFile {
 
   /** @param line what is not split between two files */
   write(line: string | Uint8Array): void {
+    if (this.#isClosed) return;
     const bytes = typeof line === 'string' ? Buffer.from(line) : line;
     if (this.#size > 0 && this.#size + bytes.length > this.#maximumBytes) this.#rotate();
     for (let offset = 0; offset < bytes.length; ) {
@@ -41,7 +43,9 @@ export class RotatingFile {
     closeSync(previous);
   }
 
+  /** What is written later is dropped: a call may still come while everything ends. */
   close(): void {
+    this.#isClosed = true;
     closeSync(this.#descriptor);
   }
 

@@ -12,10 +12,11 @@ const KEEP_ALIVE_MS = 60_000;
 
 export interface ConsoleConnectionParts {
   readonly socket: Socket;
-  /** Time for the client to take what was sent before its session ended, in milliseconds. */
-  readonly lastWordsMs: number;
-  /** Time that a client waits for a guest that takes no input; after it, what is typed is dropped. In milliseconds. */
-  readonly stuckMs: number;
+  /**
+   * Time for the client to take what was sent before its session ended, and for the guest to take input: after it, what
+   * is typed is dropped. In milliseconds.
+   */
+  readonly patienceMs: number;
 }
 
 /** A connection that is somebody's console. Its first bytes say that it is one now. */
@@ -23,6 +24,7 @@ export class ConsoleConnection implements ConsoleReader {
   readonly #parts: ConsoleConnectionParts;
   #hasBegun = false;
   #isDropping = false;
+  #hasEnded = false;
 
   constructor(parts: ConsoleConnectionParts) {
     this.#parts = parts;
@@ -58,22 +60,24 @@ export class ConsoleConnection implements ConsoleReader {
 
   write(data: Uint8Array): void {
     this.#sayUpgraded();
-    this.#parts.socket.write(data);
+    if (!this.#hasEnded) this.#parts.socket.write(data);
   }
 
   drained(): void {
     const { socket } = this.#parts;
+    if (this.#hasEnded) return;
     this.#isDropping = false;
     socket.setTimeout(0);
     socket.resume();
   }
 
   end(notice: string): void {
-    const { lastWordsMs, socket } = this.#parts;
+    const { patienceMs, socket } = this.#parts;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     socket.end(notice);
-    socket.setTimeout(lastWordsMs, () => socket.destroy());
+    socket.setTimeout(patienceMs, () => socket.destroy());
     // What it still types is read and dropped, or its end would never be seen.
-    this.#isDropping = true;
     socket.resume();
   }
 
@@ -82,10 +86,10 @@ export class ConsoleConnection implements ConsoleReader {
   }
 
   #type(session: ConsoleSession, data: Buffer): void {
-    const { socket, stuckMs } = this.#parts;
-    if (this.#isDropping || session.write(data)) return;
+    const { patienceMs, socket } = this.#parts;
+    if (this.#hasEnded || this.#isDropping || session.write(data)) return;
     socket.pause();
-    socket.setTimeout(stuckMs);
+    socket.setTimeout(patienceMs);
   }
 
   #sayUpgraded(): void {

@@ -18,8 +18,8 @@ export interface ConsoleEndpointParts {
   readonly authenticator: Pick<Authenticator, 'authenticate'>;
   /** The users as they are now. */
   readonly users: () => ReadonlyMap<string, User>;
-  /** Time for a client to take what was sent before its session ended. */
-  readonly lastWordsMs: number;
+  /** Time for clients and guests to take what is sent to them, in milliseconds. */
+  readonly patienceMs: number;
   /** Lines of who was attached when. */
   readonly audit: Log;
   readonly log: Log;
@@ -37,10 +37,9 @@ interface Attached {
   readonly caller: Caller;
   readonly needs: Access;
   readonly connection: ConsoleConnection;
+  /** To be called when it is gone, which is written down once. */
+  readonly detached: () => void;
 }
-
-/** Time that a client waits for a guest that takes no input. */
-const STUCK_MS = 10_000;
 
 const STATUS_OF_CODE: Readonly<Partial<Record<FailureCode, number>>> = {
   BAD_VALUE: 400,
@@ -106,7 +105,10 @@ export class ConsoleEndpoint {
 
   /** Ends every connection at once. */
   closeAll(): void {
-    for (const { connection } of this.#attached) connection.abort();
+    for (const { connection, detached } of [...this.#attached]) {
+      connection.abort();
+      detached();
+    }
   }
 
   #attach(request: IncomingMessage, head: Buffer, caller: Caller): void {
@@ -122,18 +124,19 @@ export class ConsoleEndpoint {
         throw new AgentError('DENIED', `console: user ${user} has access "${caller.access}"; it needs "${needs}"`);
       }
       const path = consoles.find(guest);
-      const connection = new ConsoleConnection({ socket, lastWordsMs: this.#parts.lastWordsMs, stuckMs: STUCK_MS });
+      const connection = new ConsoleConnection({ socket, patienceMs: this.#parts.patienceMs });
       const session = consoles.attach(path, { mode, takeOver, historyBytes, who: `${user} (${from})` }, connection);
-      const attached = { caller, needs, connection } as const;
-      facts = { ...facts, guest: path };
+      const about = { ...facts, guest: path };
+      const detached = (): void => {
+        if (!this.#attached.delete(attached)) return;
+        audit.info({ ...about, outcome: 'detached' });
+        log.info(about, 'console detached');
+      };
+      const attached: Attached = { caller, needs, connection, detached };
       this.#attached.add(attached);
-      audit.info({ ...facts, outcome: takeOver ? 'attached by force' : 'attached' });
-      log.info(facts, 'console attached');
-      connection.begin(session, head, () => {
-        this.#attached.delete(attached);
-        audit.info({ ...facts, outcome: 'detached' });
-        log.info(facts, 'console detached');
-      });
+      audit.info({ ...about, outcome: takeOver ? 'attached by force' : 'attached' });
+      log.info(about, 'console attached');
+      connection.begin(session, head, detached);
     } catch (error) {
       const failure = asAgentError(error);
       audit.info({ ...facts, code: failure.code, outcome: failure.message });

@@ -262,11 +262,11 @@ describe('the console of a guest', () => {
   });
 });
 
-describe('kill -9 of the agent', () => {
+describe('an end of the agent', () => {
   let daemon: Daemon;
   afterEach(() => daemon.dispose());
 
-  it('leaves the history, and who is attached is attached to the next agent', async () => {
+  it('by kill -9 leaves the history, and who is attached is attached to the next agent', async () => {
     daemon = await new Daemon().start();
     const path = daemon.makeGuest('guest');
     await daemon.local('start_vm', path);
@@ -303,6 +303,22 @@ describe('kill -9 of the agent', () => {
     await session.until(/\[console closed: guest deleted\]/);
     await session.until(/EXIT-1/);
     expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('by SIGTERM is a good one: who is attached comes back, and that they left is written down', async () => {
+    daemon = await new Daemon().start();
+    const path = daemon.makeGuest('guest');
+    await daemon.local('register_vm', path);
+    const session = Session.piped(daemon, 'guest');
+    await session.until(/\[guest is down/);
+    expect(await daemon.stop()).toBe(0);
+    const audit = readFileSync(join(daemon.paths.logDirectory, 'audit.log'), 'utf8');
+    expect(audit).toMatch(/"method":"console".*"outcome":"attached"[^]*"method":"console".*"outcome":"detached"/);
+    await session.until(/\[the agent was lost; connecting again\]/);
+    await daemon.start();
+    await session.until(/\[connected again\]/);
+    session.child.kill('SIGTERM');
+    await session.ended;
   });
 
   it('for good: who is attached may leave while it is looked for', async () => {

@@ -33,6 +33,17 @@ describe('a rotating log file', () => {
     expect([file.path, `${file.path}.1`].map(name => statSync(name).mode & 0o777)).toEqual([0o600, 0o600]);
   });
 
+  it('takes nothing after it was closed, and writes to no file that has its number since', () => {
+    const directory = temporaryDirectory();
+    const file = new RotatingFile(join(directory, 'log'), 1000, 1);
+    file.write('one\n');
+    file.close();
+    const other = new RotatingFile(join(directory, 'other'), 1000, 1);
+    onTestFinished(() => other.close());
+    file.write('two\n');
+    expect([texts(file, 1), texts(other, 1)]).toEqual([['one\n'], ['']]);
+  });
+
   it('begins anew before the line that would not fit, at exactly its size', () => {
     const file = open(8, 3);
     for (const line of ['one\n', 'two\n', 'six\n']) file.write(line);

@@ -40,7 +40,7 @@ interface AttachedOne {
 }
 
 /** An endpoint whose one guest answers a session with `history` and takes what is typed. */
-async function serve(refusal?: AgentError): Promise<{
+async function serve({ refusal, patienceMs = 5_000 }: { refusal?: AgentError; patienceMs?: number } = {}): Promise<{
   port: number;
   control: string;
   endpoint: ConsoleEndpoint;
@@ -85,7 +85,7 @@ async function serve(refusal?: AgentError): Promise<{
     },
     authenticator,
     users: () => users,
-    lastWordsMs: 200,
+    patienceMs,
     audit: createLog('info', [{ write: line => void audit.push(line) }]),
     log: silentLog,
   });
@@ -234,14 +234,16 @@ describe('the endpoint of consoles', () => {
   });
 
   it('refuses with the sentence of the failure, before anything else was sent', async () => {
-    const { control, audit } = await serve(new AgentError('BUSY', 'console of x: admin (10.1.1.1) holds it'));
+    const { control, audit } = await serve({
+      refusal: new AgentError('BUSY', 'console of x: admin (10.1.1.1) holds it'),
+    });
     const answer = await new Client({ path: control }).send(ask('guest=guest')).untilClosed();
     expect(answer).toMatch(/^HTTP\/1\.1 409 Conflict\r\n[^]*\r\n\r\nconsole of x: admin \(10\.1\.1\.1\) holds it\n$/);
     expect(JSON.parse(audit[0]!)).toMatchObject({ code: 'BUSY', outcome: 'console of x: admin (10.1.1.1) holds it' });
   });
 
   it('sends the last words, and ends the connection of a client that does not hang up', async () => {
-    const { control, attached } = await serve();
+    const { control, attached } = await serve({ patienceMs: 100 });
     const client = new Client({ path: control }).send(ask('guest=guest'));
     await client.until(/history/);
     const half = createConnection({ path: control, allowHalfOpen: true });
@@ -269,6 +271,20 @@ describe('the endpoint of consoles', () => {
     one.takesInput = true;
     one.reader.drained();
     await waitUntil('the rest was typed', () => one.typed === 'firstsecond');
+  });
+
+  it('notices that a client hangs up whose guest takes nothing, and drops what it typed meanwhile', async () => {
+    const { control, attached } = await serve({ patienceMs: 100 });
+    const client = new Client({ path: control }).send(ask('guest=guest'));
+    await client.until(/history/);
+    const one = attached[0]!;
+    one.takesInput = false;
+    client.send('first');
+    await waitUntil('it was typed', () => one.typed === 'first');
+    client.send('second');
+    client.socket.end();
+    await waitUntil('the session is closed', () => one.isClosed);
+    expect(one.typed).toBe('first');
   });
 
   it('detaches a user whose password or role was changed, and only that one', async () => {
