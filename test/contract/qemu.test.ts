@@ -57,6 +57,7 @@ driverContract('QEMU', (): DriverHarness => {
     async untilUp(path) {
       const line = await consoleOf(path);
       await line.expect(/DEMO-GUEST-UP/);
+      await line.untilShell();
     },
     powerOffInside: async path => (await consoleOf(path)).type('poweroff'),
     crashInside: async path => (await consoleOf(path)).type('echo c > /proc/sysrq-trigger'),

@@ -26,6 +26,7 @@ class Shell {
     const line = await SerialLine.attach(daemon.paths.controlSocket, path);
     onTestFinished(() => line.close());
     await line.expect(/DEMO-GUEST-UP/);
+    await line.untilShell();
     return new Shell(line);
   }
 

@@ -72,6 +72,7 @@ describe('the console of a guest', () => {
   it('shows the boot to who comes later, takes a command and shows its answer', async () => {
     const line = await SerialLine.attach(daemon.paths.controlSocket, 'guest');
     await line.expect(/DEMO-GUEST-UP/);
+    await line.untilShell();
     line.type('echo an""swer');
     await line.expect(/answer/);
     line.close();

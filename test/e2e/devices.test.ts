@@ -77,6 +77,7 @@ describe('the devices of a guest', () => {
     await daemon.local('start_vm', path);
     const line = await SerialLine.attach(daemon.paths.controlSocket, path);
     await line.expect(/DEMO-GUEST-UP/);
+    await line.untilShell();
     line.type('echo written by the guest | dd of=/dev/vda conv=fsync 2>/dev/null; echo DO""NE-$?');
     await line.expect(/DONE-0/);
     line.close();

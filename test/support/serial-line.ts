@@ -56,6 +56,19 @@ export class SerialLine {
     return found!;
   }
 
+  /** Waits until somebody inside answers: what is typed before the shell listens is lost. */
+  async untilShell(): Promise<void> {
+    await waitUntil(
+      'the shell answers',
+      () => {
+        this.type('echo she""ll-answers');
+        return this.#text.includes('shell-answers');
+      },
+      30_000,
+      200,
+    );
+  }
+
   type(line: string): void {
     this.#socket.write(`${line}\n`);
   }
