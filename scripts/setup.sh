@@ -20,6 +20,8 @@ readonly SYSTEM_NEEDS=(
   'cpio             cpio --version'
   'kmod             modprobe --version'
   'curl             curl --version'
+  'openssl          openssl version'
+  'bsdutils         script --version'
   'librpc-xml-perl  perl -MRPC::XML::Client -e 1'
   'iproute2         ip -V'
   'systemd          systemd-analyze --version'

@@ -3,6 +3,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/host/clock.ts';
+import { ensureCertificate } from '../../src/wire/certificate.ts';
 import { callAgent } from '../../utils/rpc-client.ts';
 import { Daemon, PASSWORD, runProgram } from '../support/daemon.ts';
 import { connectRfb, securityTypes } from '../support/rfb-client.ts';
@@ -33,31 +35,20 @@ describe('an agent with xend-config.sxp', () => {
     const port = await freePort();
     const directory = daemon.paths.onDisk('/etc/xen');
     mkdirSync(directory, { recursive: true });
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        '/CN=xend',
-        '-keyout',
-        join(directory, 'key.pem'),
-        '-out',
-        join(directory, 'cert.pem'),
-      ],
-      { stdio: 'ignore' },
-    );
-    chmodSync(join(directory, 'key.pem'), 0o600);
+    await ensureCertificate({
+      directory,
+      names: ['xend'],
+      addresses: [],
+      keyBits: 2048,
+      validDays: 2,
+      renewDays: 1,
+      clock: systemClock,
+    });
     write(
       '(xend-tcp-xmlrpc-server yes)',
       `(xend-tcp-xmlrpc-server-port ${port})`,
       '(xend-tcp-xmlrpc-server-ssl-key-file key.pem)',
-      '(xend-tcp-xmlrpc-server-ssl-cert-file cert.pem)',
+      '(xend-tcp-xmlrpc-server-ssl-cert-file certificate.pem)',
       '(xend-unix-xmlrpc-server yes)',
       '(logfile /var/log/xen/xend.log)',
       '(loglevel DEBUG)',
@@ -67,7 +58,7 @@ describe('an agent with xend-config.sxp', () => {
       execFileSync('curl', [
         '-s',
         '--cacert',
-        join(directory, 'cert.pem'),
+        join(directory, 'certificate.pem'),
         '--connect-to',
         `xend:${port}:127.0.0.1:${port}`,
         '-u',
