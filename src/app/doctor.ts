@@ -81,9 +81,13 @@ function attempt<T>(code: string, read: () => T): Attempt<T> {
 function xendFindings(xend: XendConfig): Diagnosis[] {
   if (!existsSync(xend.file)) return [ok('XEND_CONFIG', `${xend.file} is not there, which is fine`)];
   const written = xend.settings.filter(setting => setting.line !== undefined);
-  const findings = written.flatMap(({ line, name, option }): Diagnosis[] => {
+  const findings = written.flatMap(({ isUnusable, line, name, option, text }): Diagnosis[] => {
     const place = `${xend.file} line ${line}: ${name}`;
     if (!option) return [warning('XEND_UNKNOWN', `${place} is no option of xend`, 'mend its name, or remove it')];
+    if (isUnusable) {
+      const expected = `it must be ${option.kind.expected}`;
+      return [warning('XEND_UNUSABLE', `${place} "${text}" cannot be used and is passed over`, expected)];
+    }
     if (option.effect === 'acts' || option.effect === 'written') return [];
     const when = option.effect === 'migration' ? 'takes effect with live migration only' : 'has no effect here';
     return [note('XEND_WITHOUT_EFFECT', `${place} ${when}: ${option.summary}`, 'nothing need be done')];

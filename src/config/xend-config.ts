@@ -19,6 +19,8 @@ export interface XendSetting {
   readonly line: number | undefined;
   /** undefined for an option that is not known. */
   readonly option: XendOption | undefined;
+  /** Whether its text is none that it takes, which matters for those without effect only to whoever wrote it. */
+  readonly isUnusable: boolean;
 }
 
 /** What xend-config.sxp says. */
@@ -74,13 +76,21 @@ export function parseXendConfig(text: string, file: string): XendConfig {
   const values = Object.fromEntries(
     Object.entries<XendOption>(xendOptions).map(([key, option]) => {
       const found = written.get(option.name);
-      settings.push({ name: option.name, text: found?.text ?? option.default, line: found?.line, option });
-      return [key, valueOf(option, found, file)];
+      const value = valueOf(option, found, file);
+      const isUnusable = value === undefined;
+      settings.push({ name: option.name, text: found?.text ?? option.default, line: found?.line, option, isUnusable });
+      return [key, isUnusable ? option.kind.parse(option.default) : value];
     }),
   );
   const known = new Set(settings.map(setting => setting.name));
   const unknown = [...written].filter(([name]) => !known.has(name));
-  const strangers = unknown.map(([name, { line, text: value }]) => ({ name, text: value, line, option: undefined }));
+  const strangers = unknown.map(([name, { line, text: value }]) => ({
+    name,
+    text: value,
+    line,
+    option: undefined,
+    isUnusable: false,
+  }));
   // The shape is that of the declarations, which the compiler cannot follow through Object.fromEntries.
   return new XendConfig(file, values as XendValues, [...settings, ...strangers]);
 }
@@ -109,13 +119,14 @@ function printed(expression: SExpression): string {
     : `(${(expression satisfies SList).items.map(printed).join(' ')})`;
 }
 
+/** What keeps the agent from doing as the file says keeps it from starting; what it would not do anyway does not. */
 function valueOf(
-  { default: standard, kind, name }: XendOption,
+  { default: standard, effect, kind, name }: XendOption,
   found: { readonly text: string; readonly line: number } | undefined,
   file: string,
 ): unknown {
   const value = kind.parse(found?.text ?? standard);
-  if (value !== undefined) return value;
+  if (value !== undefined || effect === 'none' || effect === 'migration') return value;
   throw new AgentError(
     'BAD_CONFIG',
     `${file} line ${found?.line ?? 0}: ${name} ${quote(found?.text ?? standard)} cannot be used; it must be ${kind.expected}`,

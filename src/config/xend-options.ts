@@ -62,7 +62,14 @@ function listenAddress(): SettingKind<readonly string[]> {
 }
 
 function ipAddress(): SettingKind<string> {
-  return { expected: 'an IP address', parse: text => (isIP(text) === 0 ? undefined : text) };
+  return {
+    expected: "an IP address, localhost, or '' for all",
+    parse(text) {
+      if (text === '') return '0.0.0.0';
+      if (text === 'localhost') return '127.0.0.1';
+      return isIP(text) === 0 ? undefined : text;
+    },
+  };
 }
 
 function keymap(): SettingKind<string> {
@@ -81,7 +88,16 @@ function file(): SettingKind<string> {
 }
 
 function logLevel(): SettingKind<'debug' | 'info' | 'warn' | 'error'> {
-  const levels = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error', CRITICAL: 'error' } as const;
+  const levels = {
+    NOTSET: 'debug',
+    DEBUG: 'debug',
+    INFO: 'info',
+    WARNING: 'warn',
+    WARN: 'warn',
+    ERROR: 'error',
+    CRITICAL: 'error',
+    FATAL: 'error',
+  } as const;
   return {
     expected: `one of ${Object.keys(levels).join(', ')}`,
     parse: text => (Object.hasOwn(levels, text) ? levels[text as keyof typeof levels] : undefined),

@@ -27,13 +27,15 @@ export interface GuestConfig {
   readonly clock: GuestClock;
   /** Whether there is a USB controller though no device is on it. */
   readonly usb: boolean;
-  readonly pointer: 'tablet' | 'mouse' | undefined;
+  readonly pointers: readonly Pointer[];
   /** Keyboard layout of the VNC server, such as `en-us`. */
   readonly keymap: string | undefined;
   /** Host devices that are handed through, as `0000:01:00.0`. */
   readonly pciDevices: readonly string[];
   readonly ends: EndPolicy;
 }
+
+export type Pointer = 'tablet' | 'mouse';
 
 /** How processors are shared out where guests want more than there are (xl.cfg(5): cpu_weight, cpu_cap). */
 export interface ProcessorShare {
@@ -51,7 +53,7 @@ export interface MachineFeatures {
   readonly hpet: boolean;
   /** Interfaces that Windows knows from Hyper-V. */
   readonly viridian: boolean;
-  /** What becomes of timer ticks that were missed: 0 delivers them late, 1 to 3 drop them. */
+  /** What becomes of timer ticks that were missed: 0 and 1 deliver them late, 2 and 3 drop them. */
   readonly timerMode: 0 | 1 | 2 | 3 | undefined;
 }
 

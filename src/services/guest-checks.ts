@@ -23,9 +23,6 @@ export interface GuestChecksParts {
   readonly kernelDirectories: readonly string[];
 }
 
-/** Most fixes of one file: each is a rule that then no longer applies. */
-const MOST_FIXES = 50;
-
 /** Finds what in a guest file will keep the guest from running, or will surprise its owner. */
 export class GuestChecks {
   readonly #parts: GuestChecksParts;
@@ -51,15 +48,17 @@ export class GuestChecks {
    */
   async fix(caller: Caller, path: GuestPath): Promise<readonly Finding[]> {
     const neighbours = await this.#neighbours(path);
-    for (let count = 0; count < MOST_FIXES; count++) {
+    const tried = new Set<string>();
+    for (;;) {
       const { bytes, digest } = await this.#parts.files.read(path);
       const subject = await this.#subject(path, bytes, neighbours).catch((error: unknown) => {
         if (error instanceof AgentError && error.code === 'BAD_CONFIG') return undefined;
         throw error;
       });
-      const fix = subject && findFix(subject);
+      const fix = subject && findFix(subject, tried);
       if (!fix) break;
-      await this.#parts.editing.edit(caller, path, { what: 'fix', change: fix, onlyFile: true, digest });
+      tried.add(fix.name);
+      await this.#parts.editing.edit(caller, path, { what: 'fix', change: fix.change, onlyFile: true, digest });
     }
     return this.check(path);
   }
@@ -135,7 +134,7 @@ function unreadable(error: AgentError): Finding {
     key: '',
     line: line === undefined ? undefined : Number(line),
     message: error.message,
-    mend: 'mend that line',
+    mend: line === undefined ? error.message.slice(error.message.lastIndexOf('; ') + 2) : 'mend that line',
     isFixable: false,
   };
 }

@@ -17,10 +17,15 @@ function firmwareBootOf(keys: ConfigKeys): Boot {
       `${quote(loader)} is not the hvmloader of builder = 'hvm'; remove kernel, or remove builder to boot that kernel`,
     );
   }
-  const order = keys.filledText('boot') ?? 'c';
-  return /^[cdn]{1,3}$/.test(order)
+  const wanted = keys.filledText('boot') ?? 'c';
+  // There are no floppy disks, a and b, and a place that was tried is not tried again.
+  const order = [...new Set(wanted.replace(/[ab]/g, ''))].join('');
+  return /^[cdn]+$/.test(order)
     ? { from: 'firmware', order }
-    : keys.fail('boot', `${quote(order)} holds more than the letters c (disk), d (CD-ROM) and n (network)`);
+    : keys.fail(
+        'boot',
+        `${quote(wanted)} is no order of trial; write one or more of c (disk), d (CD-ROM), n (network)`,
+      );
 }
 
 /** Where both a boot loader and a kernel are named the boot loader is used, as xend did. */
@@ -51,6 +56,8 @@ function requirePygrub(keys: ConfigKeys): void {
 
 /** pygrub's arguments, of which only the choice of an entry means something here. */
 function menuEntryOf(keys: ConfigKeys): string | undefined {
+  const named = keys.filledText('bootentry');
+  if (named !== undefined) return named;
   const words = (keys.filledText('bootargs') ?? '').split(/\s+/).filter(word => !['', '-q', '--quiet'].includes(word));
   const [, entry] = /^--entry[= ](.+)$/.exec(words.join(' ')) ?? [];
   if (words.length > 0 && entry === undefined) {
@@ -62,8 +69,28 @@ function menuEntryOf(keys: ConfigKeys): string | undefined {
 /** `root` and `extra` make up the kernel's command line (xl.cfg(5)). */
 function commandLineOf(keys: ConfigKeys): string {
   const root = keys.filledText('root');
-  const parts = [root === undefined ? '' : `root=${root.replace(/^root=/, '')}`, keys.text('extra')?.trim() ?? ''];
+  const parts = [
+    root === undefined ? '' : `root=${root.replace(/^root=/, '')}`,
+    networkArguments(keys),
+    keys.text('extra')?.trim() ?? '',
+  ];
   return parts.filter(part => part !== '').join(' ');
+}
+
+/** xm's keys for a system that finds its network and its root file system by the kernel (Linux, "nfsroot"). */
+function networkArguments(keys: ConfigKeys): string {
+  const read = (key: string): string => {
+    const text = keys.filledText(key) ?? '';
+    return /[\s:]/.test(text) && key !== 'nfs_root' ? keys.fail(key, `${quote(text)} holds a blank or a colon`) : text;
+  };
+  const [server, root, dhcp] = [read('nfs_server'), read('nfs_root'), read('dhcp')];
+  if (root !== '' && server === '') keys.fail('nfs_root', "it needs the server: write nfs_server = '…' as well");
+  const address = read('ip');
+  const isAsked = address !== '' || !['', 'off'].includes(dhcp);
+  const fields = [address, server, read('gateway'), read('netmask'), read('hostname'), read('interface'), dhcp];
+  return [isAsked ? `ip=${fields.join(':')}` : '', root === '' ? '' : `nfsroot=${server}:${root}`]
+    .filter(part => part !== '')
+    .join(' ');
 }
 
 function fileOf(keys: ConfigKeys, key: string): string | undefined {

@@ -36,9 +36,11 @@ function unusableFiles({ unusable }: CheckSubject): Draft[] {
   return unusable.map(({ key, reason }) => ({ code: 'FILE_UNUSABLE', severity: 'error', key, ...parted(reason) }));
 }
 
-function hypervisorRefusal({ host: { refusal } }: CheckSubject): Draft[] {
+/** Its sentence begins with the key that it is about. */
+function hypervisorRefusal({ file, host: { refusal } }: CheckSubject): Draft[] {
   if (refusal === undefined) return [];
-  return [{ code: 'REFUSED', severity: 'error', key: 'name', ...parted(refusal) }];
+  const [word = ''] = /^\w+/.exec(refusal) ?? [];
+  return [{ code: 'REFUSED', severity: 'error', key: file.has(word) ? word : 'name', ...parted(refusal) }];
 }
 
 /** Failures say what is so and, behind a semicolon, what is needed. */
@@ -207,7 +209,7 @@ function nameOfDirectory({ config, path }: CheckSubject): Draft[] {
 /** The guide's troubleshooting: a guest that is to boot from its CD-ROM needs it before hda in the list. */
 function cdromAfterDisk({ config: { boot, disks } }: CheckSubject): Draft[] {
   const drive = disks.findIndex(disk => disk.isCdrom);
-  const first = disks.findIndex(disk => disk.target === 'hda');
+  const first = disks.findIndex(disk => disk.target === 'hda' && !disk.isCdrom);
   if (boot.from !== 'firmware' || !boot.order.startsWith('d') || drive < 0 || first < 0 || drive < first) return [];
   return [
     {
@@ -229,7 +231,6 @@ function partitionOfFirmwareGuest({ config: { disks, kind } }: CheckSubject): Dr
   return disks.flatMap((disk, index): Draft[] => {
     const whole = diskOfTarget(disk.target);
     if (whole === disk.target) return [];
-    const isFree = disks.every(other => other === disk || diskOfTarget(other.target) !== whole);
     return [
       {
         code: 'PARTITION_OF_HVM',
@@ -237,7 +238,7 @@ function partitionOfFirmwareGuest({ config: { disks, kind } }: CheckSubject): Dr
         key: 'disk',
         message: `${disk.target} is a partition, and a machine with firmware has whole disks`,
         mend: `write ${whole}`,
-        ...(isFree ? { fix: editor => editor.replaceItem('disk', index, printDisk({ ...disk, target: whole })) } : {}),
+        fix: editor => editor.replaceItem('disk', index, printDisk({ ...disk, target: whole })),
       },
     ];
   });
@@ -263,7 +264,7 @@ function tapdiskOfParavirtualGuest({ config: { disks, kind }, file }: CheckSubje
   });
 }
 
-function displayMissing({ config: { display, kind, serialPorts } }: CheckSubject): Draft[] {
+function displayMissing({ config: { display, kind, serialPorts }, file }: CheckSubject): Draft[] {
   if (kind !== 'hvm' || display || serialPorts.includes('console')) return [];
   return [
     {
@@ -272,24 +273,28 @@ function displayMissing({ config: { display, kind, serialPorts } }: CheckSubject
       key: 'vnc',
       message: 'it has neither a display nor a serial port: nobody can see what it does',
       mend: "write vnc = 1 and vncunused = 1, or serial = 'pty'",
-      fix(editor) {
-        editor.set('vnc', 1);
-        editor.set('vncunused', 1);
-        editor.set('vnclisten', '127.0.0.1');
-      },
+      // A vfb is over the other keys.
+      ...(file.has('vfb')
+        ? {}
+        : {
+            fix(editor) {
+              editor.set('vnc', 1);
+              editor.set('vncunused', 1);
+            },
+          }),
     },
   ];
 }
 
-function displayOpen({ config: { display, kind } }: CheckSubject): Draft[] {
+function displayOpen({ config: { display }, file }: CheckSubject): Draft[] {
   if (!display || display.password !== undefined || /^(?:127\.|::1$)/.test(display.listen)) return [];
   return [
     {
       code: 'OPEN_DISPLAY',
       severity: 'warning',
-      key: kind === 'para' ? 'vfb' : 'vnclisten',
+      key: file.has('vfb') ? 'vfb' : 'vnclisten',
       message: `its display listens on ${display.listen} and asks for no password: whoever reaches it has the console`,
-      mend: "write a vncpasswd, or vnclisten = '127.0.0.1'",
+      mend: `write ${file.has('vfb') ? 'vncpasswd=… or vnclisten=127.0.0.1 into vfb' : "a vncpasswd, or vnclisten = '127.0.0.1'"}`,
     },
   ];
 }
@@ -297,39 +302,41 @@ function displayOpen({ config: { display, kind } }: CheckSubject): Draft[] {
 /** Longest password of a VNC server: the key of its cipher has eight bytes (RFC 6143, 7.2.2). */
 const VNC_PASSWORD_LENGTH = 8;
 
-function passwordTooLong({ config: { display, kind } }: CheckSubject): Draft[] {
+function passwordTooLong({ config: { display }, file }: CheckSubject): Draft[] {
   if ((display?.password?.length ?? 0) <= VNC_PASSWORD_LENGTH) return [];
   return [
     {
       code: 'PASSWORD_TOO_LONG',
       severity: 'note',
-      key: kind === 'para' ? 'vfb' : 'vncpasswd',
+      key: file.has('vfb') ? 'vfb' : 'vncpasswd',
       message: `only the first ${VNC_PASSWORD_LENGTH} characters of its VNC password count`,
       mend: `choose one of ${VNC_PASSWORD_LENGTH} characters`,
     },
   ];
 }
 
-/** The variants of virt-install: Windows counts ticks and wants each, Linux of 64 bits wants none that was missed. */
-const TIMER_MODES: readonly (readonly [pattern: RegExp, mode: number])[] = [
-  [/windows|win\d|w2k|vista/i, 1],
-  [/linux|rhel|oel|centos|suse/i, 2],
-];
+/** Windows keeps time by counting ticks and needs each; Linux makes up for those that were missed, and must not get them again. */
+const TIMER_MODES = [
+  { pattern: /windows|win\d|w2k|vista/i, modes: [0, 1], otherwise: 'its clock falls behind' },
+  { pattern: /linux|rhel|oel|centos|suse/i, modes: [2, 3], otherwise: 'its clock may run ahead' },
+] as const;
 
 function timerMode({ config: { kind, machine }, file }: CheckSubject): Draft[] {
-  const system = ['guest_os_type', 'OVM_os_type']
-    .map(key => file.get(key)?.value)
-    .find(value => typeof value === 'string');
-  const wanted = TIMER_MODES.find(([pattern]) => pattern.test(system ?? ''))?.[1];
-  if (kind !== 'hvm' || wanted === undefined || machine.timerMode === undefined || machine.timerMode === wanted)
-    return [];
+  const names = ['guest_os_type', 'OVM_os_type'].flatMap(key => {
+    const value = file.get(key)?.value;
+    return typeof value === 'string' ? [value] : [];
+  });
+  const system = TIMER_MODES.find(({ pattern }) => names.some(name => pattern.test(name)));
+  const { timerMode: mode } = machine;
+  if (kind !== 'hvm' || !system || mode === undefined || !file.has('timer_mode')) return [];
+  if (system.modes.some(wanted => wanted === mode)) return [];
   return [
     {
       code: 'TIMER_MODE',
       severity: 'note',
       key: 'timer_mode',
-      message: `timer_mode = ${machine.timerMode} makes the clock of ${quote(system ?? '')} run unevenly`,
-      mend: `write timer_mode = ${wanted}`,
+      message: `timer_mode = ${mode} does not fit ${quote(names.find(name => system.pattern.test(name)) ?? '')}: ${system.otherwise}`,
+      mend: `write timer_mode = ${system.modes.at(-1) === 1 ? 1 : 2}`,
     },
   ];
 }
@@ -357,7 +364,7 @@ function keysWithoutEffect({ file }: CheckSubject): Draft[] {
         severity: 'note',
         key,
         message: `${key} has no effect here`,
-        mend: `leave it so: ${known.meaning.charAt(0).toLowerCase()}${known.meaning.slice(1).replace(/\.$/, '')}`,
+        mend: `nothing need be done. ${known.meaning.replace(/\.$/, '')}`,
       },
     ];
   });

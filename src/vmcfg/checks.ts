@@ -34,6 +34,11 @@ export interface Draft {
   readonly fix?: (editor: GuestFileEditor) => void;
 }
 
+export interface Fix {
+  readonly name: string;
+  readonly change: (editor: GuestFileEditor) => void;
+}
+
 /** Another guest of this server, as far as two can be in each other's way. */
 export interface Neighbour {
   readonly path: GuestPath;
@@ -81,9 +86,14 @@ export function checkGuest(subject: CheckSubject): readonly Finding[] {
 /**
  * A safe change that one of the findings calls for. One at a time: after it the others may have other places in the file,
  * or be gone.
+ * @param tried names of those that were made already
  */
-export function findFix(subject: CheckSubject): ((editor: GuestFileEditor) => void) | undefined {
-  return drafts(subject).find(({ fix }) => fix !== undefined)?.fix;
+export function findFix(subject: CheckSubject, tried: ReadonlySet<string> = new Set()): Fix | undefined {
+  for (const { code, fix, message } of drafts(subject)) {
+    const name = `${code} ${message}`;
+    if (fix && !tried.has(name)) return { name, change: fix };
+  }
+  return undefined;
 }
 
 function drafts(subject: CheckSubject): Draft[] {

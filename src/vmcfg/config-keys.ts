@@ -1,16 +1,8 @@
 import { AgentError } from '../errors.ts';
 import { quote } from '../model/guest-path.ts';
 import type { ConfigEntry, GuestFile } from './reader.ts';
-import { itemsOf } from './values.ts';
-
-const FLAG_WORDS = new Map([
-  ['0', false],
-  ['1', true],
-  ['False', false],
-  ['True', true],
-  ['false', false],
-  ['true', true],
-]);
+import { parseFlag } from './flags.ts';
+import { ConfigFloat, itemsOf } from './values.ts';
 
 /** The keys of a guest file with the types that the agent wants; each refusal names the key's line. */
 export class ConfigKeys {
@@ -27,6 +19,7 @@ export class ConfigKeys {
     if (typeof value === 'string') return noNul(value) ? value : this.fail(key, 'it holds a NUL character');
     if (typeof value === 'number' || typeof value === 'bigint') return String(value);
     if (typeof value === 'boolean') return value ? '1' : '0';
+    if (value instanceof ConfigFloat) return String(value.value);
     return this.fail(key, 'it must be a text in quotes');
   }
 
@@ -46,11 +39,11 @@ export class ConfigKeys {
       : this.fail(key, `${quote(text)} is no whole number from ${least} to ${most}`);
   }
 
-  /** 0, 1, True, False, also in quotes. */
+  /** 0, 1, True, False, and the other words of xm for them, also in quotes. */
   flag(key: string): boolean | undefined {
     const text = this.filledText(key);
     if (text === undefined) return undefined;
-    return FLAG_WORDS.get(text) ?? this.fail(key, `${quote(text)} is neither 0 nor 1`);
+    return parseFlag(text) ?? this.fail(key, `${quote(text)} is neither 0 nor 1`);
   }
 
   /** A list of texts; empty when the key is not there, and when it is an empty text. Numbers are taken as they are written. */

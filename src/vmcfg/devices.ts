@@ -1,4 +1,4 @@
-import type { GuestConfig, SerialPort } from '../model/guest-config.ts';
+import type { GuestConfig, Pointer, SerialPort } from '../model/guest-config.ts';
 import { quote } from '../model/guest-path.ts';
 import type { ConfigKeys } from './config-keys.ts';
 
@@ -25,17 +25,17 @@ export function serialPortsOf(keys: ConfigKeys, kind: GuestConfig['kind']): read
   });
 }
 
-/** The pointing device on USB; other devices of the host are not handed to guests. */
-export function usbOf(keys: ConfigKeys): Pick<GuestConfig, 'usb' | 'pointer'> {
-  const devices = keys.textOrList('usbdevice');
-  let pointer: GuestConfig['pointer'];
-  for (const device of devices) {
-    if (device !== 'tablet' && device !== 'mouse') {
-      keys.fail('usbdevice', `${quote(device)} is not offered; 'tablet' and 'mouse' are`);
-    }
-    pointer ??= device;
-  }
-  return { usb: keys.flag('usb') ?? false, pointer };
+/** The pointing devices on USB; other devices of the host are not handed to guests. */
+export function usbOf(keys: ConfigKeys): Pick<GuestConfig, 'usb' | 'pointers'> {
+  const pointers = keys
+    .textOrList('usbdevice')
+    .map(
+      (device): Pointer =>
+        device === 'tablet' || device === 'mouse'
+          ? device
+          : keys.fail('usbdevice', `${quote(device)} is not offered; 'tablet' and 'mouse' are`),
+    );
+  return { usb: keys.flag('usb') ?? false, pointers: [...new Set(pointers)] };
 }
 
 const PCI_ADDRESS = /^(?:([0-9a-f]{4}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])(?:@[0-9a-f]{1,2})?$/i;

@@ -11,13 +11,16 @@ const SOURCES: Readonly<Record<string, SourceForm>> = {
   'file:': RAW_FILE,
   'phy:': { sourceKind: 'device', format: 'raw' },
   'tap:aio:': RAW_FILE,
+  'tap:sync:': RAW_FILE,
   'tap:qcow2:': QCOW2_FILE,
   'tap2:aio:': RAW_FILE,
   'tap2:qcow2:': QCOW2_FILE,
 };
 
 /** Forms of other image formats: what to do about them differs. */
-const CONVERTIBLE = /^tap2?:(qcow|vmdk|vhd|vdi|ram|sync|ioemu|tapdisk):/;
+const CONVERTIBLE = /^tap2?:(qcow|vmdk|vhd|vdi):/;
+/** Older words between the prefix and the format, which say how Xen reads the image. */
+const TAP_DRIVER = /^(tap2?):(?:tapdisk|ioemu):/;
 
 const TARGET = /^(?:ioemu:)?(?:\/dev\/)?((?:hd|sd|xvd)[a-z][a-z]?\d{0,2})(:cdrom|:disk)?$/;
 const MODES = new Map<string, Disk['mode']>([
@@ -35,15 +38,16 @@ const FORM = "it must be 'PREFIX:SOURCE,TARGET,MODE', such as 'file:/OVS/running
  * @returns the reason, as the rest of a sentence, when it cannot be read
  */
 export function parseDisk(item: string): Disk | string {
-  const [source = '', target = '', mode = '', ...rest] = item.split(',').map(part => part.trim());
+  const [given = '', target = '', mode = '', backend = '0', ...rest] = item.split(',').map(part => part.trim());
+  const source = given.replace(TAP_DRIVER, '$1:');
   if (rest.length > 0 || target === '' || mode === '') return `${quote(item)} cannot be read; ${FORM}`;
+  if (!['', '0', 'Domain-0'].includes(backend))
+    return `${quote(backend)} in ${quote(item)} is not offered; remove it, this server is the backend`;
   const place = TARGET.exec(target);
   if (!place) return `${quote(target)} in ${quote(item)} is no disk of a guest; hda to hdd, sda… and xvda… are`;
   const access = MODES.get(mode);
   if (!access) return `${quote(mode)} in ${quote(item)} is no mode; r, w and w! are`;
   const [, name = '', role] = place;
-  if (name.startsWith('hd') && diskOfTarget(name) > 'hdd')
-    return `${quote(name)} in ${quote(item)}: there are only hda to hdd`;
   const isCdrom = role === ':cdrom';
   if (sourceIsEmpty(source)) {
     return isCdrom

@@ -4,7 +4,7 @@ import { guestNameOf, type GuestPath, isGuestName, quote } from '../model/guest-
 import { bootOf } from './boot.ts';
 import { ConfigKeys } from './config-keys.ts';
 import { pciDevicesOf, serialPortsOf, usbOf } from './devices.ts';
-import { parseDisk } from './disk.ts';
+import { diskOfTarget, parseDisk } from './disk.ts';
 import { type DisplayDefaults, displayOf, standardDisplayDefaults, videoOf } from './display.ts';
 import { clockOf, endPolicyOf, machineFeaturesOf, requireKnownDeviceModel } from './machine.ts';
 import { parseNetworkInterface } from './network-interface.ts';
@@ -39,7 +39,7 @@ export function guestConfigFrom(file: GuestFile, path: GuestPath, defaults: Gues
   const vcpus = keys.integer('vcpus', 1, MOST_VCPUS) ?? 1;
   const maxVcpus = Math.max(vcpus, keys.integer('maxvcpus', 0, MOST_VCPUS) ?? 0);
   const { display, keymap } = displayOf(keys, defaults.display);
-  const machine = machineFeaturesOf(keys);
+  const machine = machineFeaturesOf(keys, kind);
   if (!machine.apic && maxVcpus > 1) {
     keys.fail('apic', 'without it a machine has one processor; write apic = 1, or vcpus = 1');
   }
@@ -54,7 +54,7 @@ export function guestConfigFrom(file: GuestFile, path: GuestPath, defaults: Gues
     pinning: pinningOf(keys, maxVcpus),
     share: processorShareOf(keys),
     boot: bootOf(keys, kind),
-    disks: disksOf(keys),
+    disks: disksOf(keys, kind),
     networkInterfaces: networkInterfacesOf(keys, kind, path, defaults.bridge),
     display,
     video: videoOf(keys, kind, display),
@@ -101,14 +101,27 @@ function printUuid(digits: string): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-function disksOf(keys: ConfigKeys): readonly Disk[] {
+function disksOf(keys: ConfigKeys, kind: GuestConfig['kind']): readonly Disk[] {
   const disks = keys.list('disk').map(item => {
     const disk = parseDisk(item);
     return typeof disk === 'string' ? keys.fail('disk', disk) : disk;
   });
-  const targets = disks.map(disk => disk.target);
-  const twice = targets.find((target, index) => targets.indexOf(target) !== index);
+  // On a machine with firmware partitions are not there: hda1 and hda2 are the same place.
+  const placeOf = (target: string): string => (kind === 'hvm' ? diskOfTarget(target) : target);
+  const places = disks.map(disk => placeOf(disk.target));
+  const twice = places.find((place, index) => places.indexOf(place) !== index);
   if (twice !== undefined) keys.fail('disk', `two disks are ${twice}; each needs a name of its own`);
+  const far = kind === 'hvm' ? places.find(place => place.startsWith('hd') && place > 'hdd') : undefined;
+  if (far !== undefined)
+    keys.fail('disk', `${far} is not there; a machine has hda to hdd, and further disks are xvda…`);
+  const shared = disks.find(
+    (disk, index) =>
+      disk.source !== undefined &&
+      disk.mode === 'w' &&
+      disks.some((other, at) => at !== index && other.source === disk.source),
+  );
+  if (shared)
+    keys.fail('disk', `${quote(shared.source ?? '')} stands there twice; each disk needs an image of its own`);
   return disks;
 }
 

@@ -1,18 +1,19 @@
-import type { EndPolicy, GuestClock, MachineFeatures } from '../model/guest-config.ts';
+import type { EndPolicy, GuestClock, GuestConfig, MachineFeatures } from '../model/guest-config.ts';
 import { quote } from '../model/guest-path.ts';
 import { type EndAction, endActions } from '../model/guest-state.ts';
 import type { ConfigKeys } from './config-keys.ts';
 
 const MOST_CLOCK_OFFSET_SECONDS = 20 * 365 * 86_400;
 
-export function machineFeaturesOf(keys: ConfigKeys): MachineFeatures {
+/** Defaults are those of xm (xen/xm/create.py). */
+export function machineFeaturesOf(keys: ConfigKeys, kind: GuestConfig['kind']): MachineFeatures {
   return {
     acpi: keys.flag('acpi') ?? true,
     apic: keys.flag('apic') ?? true,
     pae: keys.flag('pae') ?? true,
-    hpet: keys.flag('hpet') ?? true,
+    hpet: keys.flag('hpet') ?? kind === 'para',
     viridian: keys.flag('viridian') ?? false,
-    timerMode: keys.integer('timer_mode', 0, 3) as MachineFeatures['timerMode'],
+    timerMode: (keys.integer('timer_mode', 0, 3) ?? (kind === 'hvm' ? 1 : undefined)) as MachineFeatures['timerMode'],
   };
 }
 
@@ -27,16 +28,34 @@ const COREDUMP = 'coredump-';
 
 /** on_poweroff, on_reboot and on_crash (xl.cfg(5)); only a crash has the forms that dump memory first. */
 export function endPolicyOf(keys: ConfigKeys): EndPolicy {
-  const crash = keys.filledText('on_crash') ?? 'restart';
+  const standard = standardEnds(keys);
+  const crash = keys.filledText('on_crash') ?? standard.crash;
   const dumpsCore = crash.startsWith(COREDUMP);
   return {
-    poweroff: actionOf(keys, 'on_poweroff', keys.filledText('on_poweroff') ?? 'destroy', endActions),
-    reboot: actionOf(keys, 'on_reboot', keys.filledText('on_reboot') ?? 'restart', endActions),
+    poweroff: actionOf(keys, 'on_poweroff', keys.filledText('on_poweroff') ?? standard.poweroff, endActions),
+    reboot: actionOf(keys, 'on_reboot', keys.filledText('on_reboot') ?? standard.reboot, endActions),
     crash: dumpsCore
       ? actionOf(keys, 'on_crash', crash.slice(COREDUMP.length), ['destroy', 'restart'])
       : actionOf(keys, 'on_crash', crash, endActions),
     dumpsCore,
   };
+}
+
+/** What holds where the three are missing: xm's own, or what its older key `restart` says. */
+function standardEnds(keys: ConfigKeys): Readonly<Record<'poweroff' | 'reboot' | 'crash', EndAction>> {
+  const restart = keys.filledText('restart');
+  switch (restart) {
+    case undefined:
+      return { poweroff: 'destroy', reboot: 'restart', crash: 'restart' };
+    case 'always':
+      return { poweroff: 'restart', reboot: 'restart', crash: 'restart' };
+    case 'never':
+      return { poweroff: 'destroy', reboot: 'destroy', crash: 'destroy' };
+    case 'onreboot':
+      return { poweroff: 'destroy', reboot: 'restart', crash: 'destroy' };
+    default:
+      return keys.fail('restart', `${quote(restart)} is none of always, never and onreboot`);
+  }
 }
 
 function actionOf(keys: ConfigKeys, key: string, text: string, actions: readonly EndAction[]): EndAction {

@@ -11,10 +11,25 @@ const MODELS = new Map([
   ['ne2k_pci', 'ne2k_pci'],
   ['pcnet', 'pcnet'],
   ['virtio-net', 'virtio-net-pci'],
+  ['virtio', 'virtio-net-pci'],
 ]);
 
 /** Keys of a vif; those after the first six are for Xen's own scripts and change nothing here. */
-const KEYS = ['mac', 'bridge', 'type', 'model', 'vifname', 'rate', 'ip', 'script', 'backend', 'accel', 'uuid'] as const;
+const KEYS = [
+  'mac',
+  'bridge',
+  'type',
+  'model',
+  'vifname',
+  'rate',
+  'ip',
+  'script',
+  'backend',
+  'accel',
+  'uuid',
+  'policy',
+  'label',
+] as const;
 export type NetworkInterfaceKey = (typeof KEYS)[number];
 
 const BITS_OF_UNIT: Readonly<Record<string, number>> = { '': 1, K: 1e3, M: 1e6, G: 1e9 };
@@ -32,7 +47,8 @@ export function readInterfaceOptions(item: string): ReadonlyMap<NetworkInterface
       return `${quote(part)} in ${quote(item)} is not of the form key=value`;
     const key = KEYS.find(known => known === name);
     if (key === undefined) return `${quote(name)} in ${quote(item)} is no key of a vif`;
-    options.set(key, value);
+    // What is left empty is left to the agent.
+    if (value !== '') options.set(key, value);
   }
   return options;
 }
@@ -87,7 +103,11 @@ export function parseNetworkInterface(
 
 /** @returns the item with that address in it, the rest as it was */
 export function withMac(item: string, mac: string): string {
-  return item.trim() === '' ? `mac=${mac}` : `mac=${mac}, ${item.trim()}`;
+  const rest = item
+    .trim()
+    .replace(/(^|,)\s*mac\s*=\s*(?=,|$),?\s*/, '$1')
+    .trim();
+  return rest === '' ? `mac=${mac}` : `mac=${mac}, ${rest}`;
 }
 
 /**

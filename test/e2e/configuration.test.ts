@@ -380,7 +380,6 @@ describe('a guest file', () => {
         'memroy = 128',
         'vnc = 1',
         'vncunused = 1',
-        "vnclisten = '127.0.0.1'",
         '',
       ].join('\n'),
     );

@@ -28,7 +28,7 @@ export function demoConfig(name: string, changes: Partial<GuestConfig> = {}, com
     clock: { localTime: false, offsetSeconds: 0 },
     usb: false,
     pciDevices: [],
-    pointer: undefined,
+    pointers: [],
     keymap: undefined,
     ends: { poweroff: 'destroy', reboot: 'restart', crash: 'restart', dumpsCore: false },
     ...changes,

@@ -100,8 +100,8 @@ function machineArguments({ machine }: GuestConfig, { accelerator }: QemuHost): 
 function clockArguments({ clock, machine }: GuestConfig, moment: StartMoment): string[] {
   return option('-rtc', '', {
     base: clockBase(clock, moment),
-    // Timer modes of Xen (xl.cfg(5)): 0 delivers ticks that were missed, the others drop them.
-    ...(machine.timerMode === undefined ? {} : { driftfix: machine.timerMode === 0 ? 'slew' : 'none' }),
+    // Timer modes of Xen (public/hvm/params.h): 0 and 1 deliver ticks that were missed, 2 and 3 drop them.
+    ...(machine.timerMode === undefined ? {} : { driftfix: machine.timerMode < 2 ? 'slew' : 'none' }),
   });
 }
 
@@ -185,11 +185,11 @@ function displayArguments({ display, keymap, video }: GuestConfig, host: QemuHos
   ];
 }
 
-function usbArguments({ pointer, usb }: GuestConfig): string[] {
-  if (!usb && pointer === undefined) return [];
+function usbArguments({ pointers, usb }: GuestConfig): string[] {
+  if (!usb && pointers.length === 0) return [];
   return [
     ...deviceOption({ driver: 'piix3-usb-uhci', id: 'usb' }),
-    ...(pointer === undefined ? [] : deviceOption({ driver: `usb-${pointer}`, bus: 'usb.0' })),
+    ...pointers.flatMap(pointer => deviceOption({ driver: `usb-${pointer}`, bus: 'usb.0' })),
   ];
 }
 
@@ -198,7 +198,7 @@ function diskArguments(guest: GuestConfig): string[] {
     ...diskControllersOf(guest).flatMap(deviceOption),
     ...guest.disks.flatMap(disk => [
       ...(disk.source === undefined ? [] : option('-blockdev', '', imageOf(disk, disk.source))),
-      ...deviceOption(diskDeviceOf(disk, guest.kind)),
+      ...deviceOption(diskDeviceOf(disk, guest)),
     ]),
   ];
 }

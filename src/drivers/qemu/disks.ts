@@ -23,12 +23,12 @@ export function imageOf(disk: Disk, source: string): Properties {
  * The disk as the guest finds it; its id is its name in the guest file. Guests of the paravirtual kind know virtio; others
  * get what firmware and any system know, as on Xen (xl-disk-configuration(5)).
  */
-export function diskDeviceOf(disk: Disk, kind: GuestConfig['kind']): DeviceProperties {
+export function diskDeviceOf(disk: Disk, guest: DiskOwner): DeviceProperties {
   const drive = {
     ...(disk.source === undefined ? {} : { drive: nodeName(disk.target) }),
     ...(disk.mode === 'w!' && !disk.isCdrom ? { 'share-rw': true } : {}),
   };
-  switch (busOf(disk, kind)) {
+  switch (busOf(disk, guest)) {
     case 'virtio':
       return { driver: 'virtio-blk-pci', id: disk.target, ...drive };
     case 'virtio-scsi':
@@ -36,7 +36,7 @@ export function diskDeviceOf(disk: Disk, kind: GuestConfig['kind']): DevicePrope
     case 'scsi':
       return { driver: disk.isCdrom ? 'scsi-cd' : 'scsi-hd', id: disk.target, bus: `${SCSI}.0`, ...drive };
     case 'ide': {
-      const place = disk.target.charCodeAt(2) - 'a'.charCodeAt(0);
+      const place = placeOf(disk.target);
       return {
         driver: disk.isCdrom ? 'ide-cd' : 'ide-hd',
         id: disk.target,
@@ -57,25 +57,43 @@ const CONTROLLERS: Readonly<Partial<Record<Bus, DeviceProperties>>> = {
 
 /** The controllers that a guest's disks need beside those that every PC has. */
 export function diskControllersOf(guest: GuestConfig): DeviceProperties[] {
-  const buses = new Set(guest.disks.map(disk => busOf(disk, guest.kind)));
+  const buses = new Set(guest.disks.map(disk => busOf(disk, guest)));
   return [...buses].flatMap(bus => CONTROLLERS[bus] ?? []);
 }
 
 /** Whether QEMU can give a running guest that disk, or take it away. */
-export function isHotPluggable(disk: Disk, kind: GuestConfig['kind']): boolean {
-  return busOf(disk, kind) === 'virtio';
+export function isHotPluggable(disk: Disk, guest: DiskOwner): boolean {
+  return busOf(disk, guest) === 'virtio';
 }
 
 function isReadOnly(disk: Disk): boolean {
   return disk.isCdrom || disk.mode === 'r';
 }
 
+/** What of a guest says on which bus its disks are. */
+export interface DiskOwner {
+  readonly kind: GuestConfig['kind'];
+  readonly disks: readonly Pick<Disk, 'target'>[];
+}
+
 /** A virtio disk keeps its medium for ever, so that drives for CDs are on a SCSI bus. */
-function busOf(disk: Disk, kind: GuestConfig['kind']): Bus {
+function busOf(disk: Disk, { disks, kind }: DiskOwner): Bus {
   if (kind === 'para') return disk.isCdrom ? 'virtio-scsi' : 'virtio';
   if (disk.target.startsWith('hd')) return 'ide';
   if (disk.target.startsWith('sd')) return 'scsi';
+  // Where no disk is an hd, Xen's device model gives xvda to xvdd their places, for firmware knows no others.
+  const hasOwnPlaces = disks.some(other => other.target.startsWith('hd'));
+  const isLike = !hasOwnPlaces && placeOf(disk.target) < IDE_PLACES && (disk.isCdrom || !isReadOnly(disk));
+  if (isLike) return 'ide';
   return disk.isCdrom ? 'virtio-scsi' : 'virtio';
+}
+
+const IDE_PLACES = 4;
+
+/** Place of a disk by its letter, from 0. */
+function placeOf(target: string): number {
+  const letters = target.replace(/^(?:hd|sd|xvd)|\d+$/g, '');
+  return letters.length > 1 ? IDE_PLACES : letters.charCodeAt(0) - 'a'.charCodeAt(0);
 }
 
 /**
@@ -86,17 +104,17 @@ function busOf(disk: Disk, kind: GuestConfig['kind']): Bus {
 export function translateCommandLine(commandLine: string, disks: readonly Disk[]): string {
   return commandLine
     .split(' ')
-    .map(word => translateRootDevice(word.replace(/^console=[hx]vc0$/, 'console=ttyS0'), disks))
+    .map(word => translateDevice(word.replace(/^console=[hx]vc0(?=,|$)/, 'console=ttyS0'), disks))
     .join(' ');
 }
 
-function translateRootDevice(word: string, disks: readonly Disk[]): string {
-  const [, disk, partition = ''] = /^root=\/dev\/([a-z]+)(\d*)$/.exec(word) ?? [];
-  if (disk === undefined) return word;
+function translateDevice(word: string, disks: readonly Disk[]): string {
+  const [, key, disk, partition = ''] = /^(root|resume|usr)=\/dev\/([a-z]+)(\d*)$/.exec(word) ?? [];
+  if (key === undefined || disk === undefined) return word;
   const hard = disks.filter(known => !known.isCdrom);
   const whole = hard.findIndex(known => known.target === disk + partition);
   const index = whole >= 0 ? whole : hard.findIndex(known => known.target === disk);
   if (index < 0 || index >= 26) return word;
   const letter = String.fromCharCode('a'.charCodeAt(0) + index);
-  return `root=/dev/vd${letter}${whole >= 0 ? '' : partition}`;
+  return `${key}=/dev/vd${letter}${whole >= 0 ? '' : partition}`;
 }

@@ -24,7 +24,9 @@ export class HotPlug {
 
   async attachDisk(disk: Disk): Promise<void> {
     const { kind, holdings } = this.#domain.note;
-    if (disk.source === undefined || !isHotPluggable(disk, kind)) {
+    // The places of the IDE bus are taken at the start only.
+    const owner = { kind, disks: [{ target: 'hda' }] };
+    if (disk.source === undefined || !isHotPluggable(disk, owner)) {
       throw this.#refuse(
         'NOT_SUPPORTED',
         `${disk.target} cannot be given to a running guest; xvd… can, or stop it first`,
@@ -32,7 +34,7 @@ export class HotPlug {
     }
     await this.#addImage(disk, disk.source);
     try {
-      await this.#domain.execute('device_add', diskDeviceOf(disk, kind));
+      await this.#domain.execute('device_add', diskDeviceOf(disk, owner));
     } catch (error) {
       await this.#removeImage(disk.target);
       throw error;

@@ -40,7 +40,22 @@ describe('xend-config.sxp', () => {
   it('may hold one list of all options, options twice, and options that nobody knows', () => {
     const xend = parse('((vnc-listen 10.0.0.1)', '(vnc-listen 10.0.0.2)', '(frobnicate (a b)))');
     expect(xend.values.vncListen).toBe('10.0.0.2');
-    expect(xend.settings.at(-1)).toEqual({ name: 'frobnicate', text: '(a b)', line: 3, option: undefined });
+    expect(xend.settings.at(-1)).toEqual({
+      name: 'frobnicate',
+      text: '(a b)',
+      line: 3,
+      option: undefined,
+      isUnusable: false,
+    });
+  });
+
+  it('does not keep the agent from starting by what has no effect anyway', () => {
+    const { settings, values } = parse('(xend-port 0)', '(xend-relocation-address myhost)', "(vnc-listen '')");
+    expect(settings.filter(setting => setting.isUnusable).map(setting => setting.name)).toEqual([
+      'xend-relocation-address',
+      'xend-port',
+    ]);
+    expect(values).toMatchObject({ port: 8000, vncListen: '0.0.0.0' });
   });
 
   it.each([
@@ -60,8 +75,8 @@ describe('xend-config.sxp', () => {
       'xend-config.sxp line 1: dom0-min-mem "much" cannot be used; it must be a whole number of MiB',
     ],
     ['(xend-tcp-xmlrpc-server maybe)', 'it must be yes or no'],
-    ['(vnc-listen localhost)', 'it must be an IP address'],
-    ['(loglevel LOUD)', 'one of DEBUG, INFO, WARNING, ERROR, CRITICAL'],
+    ['(vnc-listen myhost)', 'it must be an IP address, localhost'],
+    ['(loglevel LOUD)', 'one of NOTSET, DEBUG, INFO, WARNING, WARN, ERROR, CRITICAL, FATAL'],
     ['(keymap /etc/passwd)', 'it must be a keyboard layout'],
     ['yes', 'line 1: "yes" is no option; (name value) is needed'],
     ['(((a b)))', undefined],
