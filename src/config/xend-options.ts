@@ -1,6 +1,15 @@
-import { isIP } from 'node:net';
 import * as kinds from './setting-kinds.ts';
-import type { SettingKind } from './setting-kinds.ts';
+import {
+  anyText,
+  anyTextOrList,
+  file,
+  ipAddress,
+  keymap,
+  listenAddress,
+  logLevel,
+  type XendKind,
+  yesNo,
+} from './xend-kinds.ts';
 
 /**
  * `written`: it acts when it is in the file, and its default does not. `migration`: it takes effect with live migration.
@@ -11,15 +20,17 @@ export type XendEffect = 'acts' | 'written' | 'migration' | 'none';
 /** An option of xend-config.sxp: its kind, its default as it would be written, and what it does here. */
 export interface XendOption<T = unknown> {
   readonly name: string;
-  readonly kind: SettingKind<T>;
+  readonly kind: XendKind<T>;
   readonly default: string;
   readonly effect: XendEffect;
   readonly summary: string;
+  /** Its value is shown to nobody. */
+  readonly isSecret?: true;
 }
 
 function option<T>(
   name: string,
-  kind: SettingKind<T>,
+  kind: XendKind<T>,
   standard: string,
   effect: XendEffect,
   summary: string,
@@ -27,90 +38,14 @@ function option<T>(
   return { name, kind, default: standard, effect, summary };
 }
 
-function yesNo(): SettingKind<boolean> {
-  const words = new Map([
-    ['yes', true],
-    ['y', true],
-    ['1', true],
-    ['on', true],
-    ['true', true],
-    ['t', true],
-    ['no', false],
-    ['n', false],
-    ['0', false],
-    ['off', false],
-    ['false', false],
-    ['f', false],
-  ]);
-  return { expected: 'yes or no', parse: text => words.get(text.toLowerCase()) };
-}
-
-function anyText(): SettingKind<string> {
-  return { expected: 'a text', parse: text => text };
-}
-
-/** Addresses to listen on: empty is all of them, as for xend. */
-function listenAddress(): SettingKind<readonly string[]> {
-  return {
-    expected: "an IP address, localhost, or '' for all",
-    parse(text) {
-      if (text === '') return ['0.0.0.0', '::'];
-      if (text === 'localhost') return ['127.0.0.1'];
-      return isIP(text) === 0 ? undefined : [text];
-    },
-  };
-}
-
-function ipAddress(): SettingKind<string> {
-  return {
-    expected: "an IP address, localhost, or '' for all",
-    parse(text) {
-      if (text === '') return '0.0.0.0';
-      if (text === 'localhost') return '127.0.0.1';
-      return isIP(text) === 0 ? undefined : text;
-    },
-  };
-}
-
-function keymap(): SettingKind<string> {
-  return {
-    expected: 'a keyboard layout such as en-us',
-    parse: text => (/^(?:[a-z]{2}(?:-[a-z]{2})?)?$/.test(text) ? text : undefined),
-  };
-}
-
-/** A file; a name without a directory is one of /etc/xen, as for xend. Empty is none. */
-function file(): SettingKind<string> {
-  return {
-    expected: 'a file',
-    parse: text => (text === '' || text.startsWith('/') ? text : text.includes('/') ? undefined : `/etc/xen/${text}`),
-  };
-}
-
-function logLevel(): SettingKind<'debug' | 'info' | 'warn' | 'error'> {
-  const levels = {
-    NOTSET: 'debug',
-    DEBUG: 'debug',
-    INFO: 'info',
-    WARNING: 'warn',
-    WARN: 'warn',
-    ERROR: 'error',
-    CRITICAL: 'error',
-    FATAL: 'error',
-  } as const;
-  return {
-    expected: `one of ${Object.keys(levels).join(', ')}`,
-    parse: text => (Object.hasOwn(levels, text) ? levels[text as keyof typeof levels] : undefined),
-  };
-}
-
 const REPLACED = 'Its interface was replaced; managers call the agent itself.';
 const XEN_DOM0 = 'A matter of Xen and its privileged domain.';
 const FIXED_PLACE = 'The agent keeps its records in /etc/ovs-agent/db.';
 const NO_SCRIPT = 'Scripts are never run.';
+const NO_LOCK = 'The agent runs no lock utility when guests start and stop.';
 
 /**
- * Every option of xend (xend-config.sxp(5), xen/xend/XendOptions.py of Xen 3.4 and 4.1) with its type and its default.
+ * Every option of xend (xend-config.sxp(5), xen/xend/XendOptions.py of Xen 3.4 to 4.2) with its type and its default.
  */
 export const xendOptions = {
   logFile: option(
@@ -192,13 +127,16 @@ export const xendOptions = {
     'acts',
     'Where the displays of guests listen that do not say it.',
   ),
-  vncPassword: option(
-    'vncpasswd',
-    anyText(),
-    '',
-    'acts',
-    'The password of displays of guests that name none; an empty one asks for none.',
-  ),
+  vncPassword: {
+    ...option(
+      'vncpasswd',
+      anyText(),
+      '',
+      'acts',
+      'The password of displays of guests that name none; an empty one asks for none.',
+    ),
+    isSecret: true,
+  },
   keymap: option('keymap', keymap(), '', 'acts', 'Keyboard layout of guests that name none.'),
   networkScript: option(
     'network-script',
@@ -253,7 +191,7 @@ export const xendOptions = {
     'Certificate of live migration.',
   ),
   relocationSsl: option('xend-relocation-ssl', yesNo(), 'no', 'migration', 'Whether guests leave encrypted.'),
-  apiServer: option('xen-api-server', anyText(), 'unix', 'none', REPLACED),
+  apiServer: option('xen-api-server', anyTextOrList(), '((unix))', 'none', REPLACED),
   httpServer: option('xend-http-server', yesNo(), 'no', 'none', REPLACED),
   unixHttpServer: option('xend-unix-server', yesNo(), 'no', 'none', REPLACED),
   udevServer: option('xend-udev-event-server', yesNo(), 'no', 'none', REPLACED),
@@ -267,9 +205,13 @@ export const xendOptions = {
   externalMigrationTool: option('external-migration-tool', anyText(), '', 'none', NO_SCRIPT),
   resourceLabelScript: option('resource-label-change-script', anyText(), '', 'none', NO_SCRIPT),
   dom0Ballooning: option('enable-dom0-ballooning', yesNo(), 'yes', 'none', XEN_DOM0),
-  totalMemory: option('total_available_memory', kinds.integer(0, 2 ** 30, 'MiB'), '0', 'none', XEN_DOM0),
+  totalMemory: option('total_available_memory', kinds.integer(0, 2 ** 20, 'GiB'), '0', 'none', XEN_DOM0),
   xsmModule: option('xsm_module_name', anyText(), 'dummy', 'none', XEN_DOM0),
-  pscsiMask: option('pscsi-device-mask', anyText(), '*', 'none', 'Host SCSI devices are not handed to guests.'),
+  domainLock: option('xend-domain-lock', yesNo(), 'no', 'none', NO_LOCK),
+  domainLockPath: option('xend-domain-lock-path', file(), '/var/lib/xen/images/vm_locks', 'none', NO_LOCK),
+  domainLockUtility: option('xend-domain-lock-utility', anyText(), 'domain-lock', 'none', NO_LOCK),
+  domainLockDevice: option('xend-domain-lock-device', anyText(), '', 'none', NO_LOCK),
+  pscsiMask: option('pscsi-device-mask', anyTextOrList(), '(*)', 'none', 'Host SCSI devices are not handed to guests.'),
   strictPciCheck: option(
     'pci-passthrough-strict-check',
     yesNo(),

@@ -1,8 +1,12 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { effectiveLogLevel, effectiveMemoryReserveMib } from '../../../src/config/effective.ts';
 import { parseSettings } from '../../../src/config/settings.ts';
-import { parseXendConfig } from '../../../src/config/xend-config.ts';
+import { parseXendConfig, readXendConfig } from '../../../src/config/xend-config.ts';
 import { type XendOption, xendOptions } from '../../../src/config/xend-options.ts';
+import { failureOf } from '../../support/failure-of.ts';
+import { temporaryDirectory } from '../../support/temporary.ts';
 
 const parse = (...lines: string[]) => parseXendConfig(lines.join('\n'), 'xend-config.sxp');
 
@@ -44,18 +48,53 @@ describe('xend-config.sxp', () => {
       name: 'frobnicate',
       text: '(a b)',
       line: 3,
+      earlierLines: [],
       option: undefined,
+      effect: 'none',
       isUnusable: false,
     });
+    const twice = xend.settings.find(setting => setting.name === 'vnc-listen');
+    expect(twice).toMatchObject({ text: '10.0.0.2', line: 2, earlierLines: [1] });
   });
 
   it('does not keep the agent from starting by what has no effect anyway', () => {
-    const { settings, values } = parse('(xend-port 0)', '(xend-relocation-address myhost)', "(vnc-listen '')");
+    const { settings, values } = parse(
+      '(xend-port 0)',
+      '(xend-relocation-address myhost)',
+      '(xsm_module_name a b)',
+      "(vnc-listen '')",
+    );
     expect(settings.filter(setting => setting.isUnusable).map(setting => setting.name)).toEqual([
       'xend-relocation-address',
       'xend-port',
+      'xsm_module_name',
     ]);
-    expect(values).toMatchObject({ port: 8000, vncListen: '0.0.0.0' });
+    expect(values).toMatchObject({ port: 8000, xsmModule: 'dummy', vncListen: '0.0.0.0' });
+  });
+
+  it.each([
+    ['UTF-8', Buffer.from("(vncpasswd 'pä')")],
+    ['UTF-8 with a byte order mark', Buffer.from("\uFEFF(vncpasswd 'pä')")],
+    ['Latin-1', Buffer.from("(vncpasswd 'pä')", 'latin1')],
+  ])('is read in %s', (_name, bytes) => {
+    const file = join(temporaryDirectory(), 'xend-config.sxp');
+    writeFileSync(file, bytes);
+    expect(readXendConfig(file).values.vncPassword).toBe('pä');
+  });
+
+  it('that is missing leaves everything at its default; one that cannot be read is an error', () => {
+    const directory = temporaryDirectory();
+    expect(readXendConfig(join(directory, 'missing')).settings.every(({ line }) => line === undefined)).toBe(true);
+    expect(failureOf(() => readXendConfig(directory))).toMatchObject({ code: 'HOST' });
+    const large = join(directory, 'large');
+    writeFileSync(large, '#'.repeat(262_145));
+    expect(failureOf(() => readXendConfig(large))).toMatchObject({ code: 'BAD_CONFIG' });
+  });
+
+  it('never shows the password in what is wrong with it', () => {
+    for (const line of ['(vncpasswd (geheim))', '(vncpasswd a geheim)', "(vncpasswd 'geheim)"]) {
+      expect(failureOf(() => parse(line)).message).toMatch(/line 1(?!.*geheim)/);
+    }
   });
 
   it.each([
@@ -69,6 +108,22 @@ describe('xend-config.sxp', () => {
     expect(parse(line).defaultBridge).toBe(bridge);
   });
 
+  it('tells which script names the bridge; the others have no effect', () => {
+    const effects = (...lines: string[]) =>
+      ['vif-script', 'network-script'].map(name => parse(...lines).settings.find(item => item.name === name)?.effect);
+    expect(effects("(vif-script 'vif-bridge bridge=a')", "(network-script 'network-bridge bridge=b')")).toEqual([
+      'acts',
+      'none',
+    ]);
+    expect(effects('(vif-script vif-route)', "(network-script 'network-bridge bridge=b')")).toEqual(['none', 'acts']);
+    expect(effects('(vif-script vif-nat)', '(network-script my-script)')).toEqual(['none', 'none']);
+  });
+
+  it('may hold lists where they are meant', () => {
+    const { settings } = parse("(xen-api-server ((9363 pam '^localhost$') (unix none)))", "(pscsi-device-mask ('*'))");
+    expect(settings.find(({ name }) => name === 'xen-api-server')?.text).toBe('((9363 pam ^localhost$) (unix none))');
+  });
+
   it.each([
     [
       '(dom0-min-mem much)',
@@ -78,6 +133,12 @@ describe('xend-config.sxp', () => {
     ['(vnc-listen myhost)', 'it must be an IP address, localhost'],
     ['(loglevel LOUD)', 'one of NOTSET, DEBUG, INFO, WARNING, WARN, ERROR, CRITICAL, FATAL'],
     ['(keymap /etc/passwd)', 'it must be a keyboard layout'],
+    ['(dom0-min-mem 256 512)', 'line 1: dom0-min-mem has more than one value; it must be a whole number of MiB'],
+    ['(dom0-min-mem)', 'dom0-min-mem "" cannot be used'],
+    [
+      '(network-script network-bridge bridge=xenbr0)',
+      'network-script has more than one value; it must be a text, in quotes',
+    ],
     ['yes', 'line 1: "yes" is no option; (name value) is needed'],
     ['(((a b)))', undefined],
   ])('is refused with file and line: %s', (line, message) => {
