@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AddressRules } from '../config/address-pattern.ts';
@@ -6,7 +6,7 @@ import type { AgentPaths } from '../config/paths.ts';
 import { effectiveLogLevel } from '../config/effective.ts';
 import { readSettingsFile, type Settings } from '../config/settings.ts';
 import { readXendConfig, type XendConfig } from '../config/xend-config.ts';
-import { messageOf } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { makePrivateDirectory } from '../host/atomic-file.ts';
 import type { Clock } from '../host/clock.ts';
 import { ownAddresses } from '../host/inventory.ts';
@@ -162,10 +162,13 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     reload() {
       logs.reopen();
       try {
-        settings = readSettingsFile(parts.settingsFile);
-        listeners.replaceGuard(rules(settings));
-        logs.setLevel(effectiveLogLevel(settings, readXendConfig(paths.xendConfigFile)));
+        // All are read before one takes effect: a mistake in one changes nothing.
+        const now = readSettingsFile(parts.settingsFile);
+        const level = effectiveLogLevel(now, readXendConfig(paths.xendConfigFile));
         credentialFile.load();
+        settings = now;
+        listeners.replaceGuard(rules(settings));
+        logs.setLevel(level);
         log.info('allow, deny, the log level and the users were read again');
       } catch (error) {
         log.error(
@@ -194,11 +197,7 @@ function openLogs({ paths, terminal }: AgentParts, settings: Settings, xend: Xen
   makePrivateDirectory(paths.logDirectory);
   const open = (file: string): RotatingFile => new RotatingFile(file, fileBytes, filesKept);
   const trace = [open(join(paths.logDirectory, 'ovs_trace.log'))];
-  if (xend.says('logFile') && xend.values.logFile !== '') {
-    const file = paths.onDisk(xend.values.logFile);
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    trace.push(open(file));
-  }
+  if (xend.says('logFile') && xend.values.logFile !== '') trace.push(openXendLog(xend, paths, open));
   const auditFile = open(join(paths.logDirectory, 'audit.log'));
   const files = [...trace, auditFile];
   const log = createLog(effectiveLogLevel(settings, xend), terminal ? [...trace, terminal] : trace);
@@ -211,6 +210,26 @@ function openLogs({ paths, terminal }: AgentParts, settings: Settings, xend: Xen
     },
     close: () => files.forEach(file => file.close()),
   };
+}
+
+/**
+ * The file that xend-config.sxp names for the log.
+ * @throws AgentError BAD_CONFIG when it cannot be one: a full log file is renamed, which a device would not survive
+ */
+function openXendLog(
+  { file, values: { logFile } }: XendConfig,
+  paths: AgentPaths,
+  open: (file: string) => RotatingFile,
+): RotatingFile {
+  const place = paths.onDisk(logFile);
+  try {
+    if (place.startsWith(`${paths.logDirectory}/`)) throw new Error("the agent's own logs lie there");
+    if (statSync(place, { throwIfNoEntry: false })?.isFile() === false) throw new Error('it is no file');
+    mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+    return open(place);
+  } catch (cause) {
+    throw new AgentError('BAD_CONFIG', `${file}: logfile ${place}: ${messageOf(cause)}; name another file`, { cause });
+  }
 }
 
 async function certificateFor({ clock, paths }: AgentParts, settings: Settings, log: Log): Promise<AgentCertificate> {
