@@ -7,13 +7,12 @@ import { EXIT, printJson } from './program.ts';
 
 /** Prints what is to be known of this server; the exit code is that of a failure while errors are left. */
 export async function examineServer(paths: AgentPaths, settingsFile: string, json: boolean): Promise<void> {
-  const isRunning = existsSync(paths.controlSocket) && (await stateOf(paths)) !== undefined;
   const findings = await examine({
     paths,
     settingsFile,
     searchPath: process.env['PATH'] ?? '',
     clock: systemClock,
-    isRunning,
+    isRunning: async () => existsSync(paths.controlSocket) && (await stateOf(paths)) !== undefined,
   });
   if (json) printJson(findings);
   else {

@@ -5,7 +5,7 @@ import type { AgentPaths } from '../config/paths.ts';
 import { effectiveMemoryReserveMib } from '../config/effective.ts';
 import type { Settings } from '../config/settings.ts';
 import type { XendConfig } from '../config/xend-config.ts';
-import { detectDriver } from '../drivers/detect.ts';
+import { detectDriver, type DriverMakers } from '../drivers/detect.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { probeQemu } from '../drivers/qemu/probe.ts';
 import { QemuDriver } from '../drivers/qemu/qemu-driver.ts';
@@ -264,14 +264,7 @@ function makeBootDirectory(paths: AgentPaths, path: GuestPath): string {
   return mkdtempSync(join(parent, `${guestNameOf(path)}-`));
 }
 
-function driverMakers({
-  clock,
-  log,
-  paths,
-  searchPath,
-  settings,
-  xend,
-}: CoreParts): Parameters<typeof detectDriver>[1] {
+function driverMakers({ clock, log, paths, searchPath, settings, xend }: CoreParts): DriverMakers {
   const { accelerator, qemuBinary, startTimeoutMs, userNetwork, vncPorts } = settings.guests;
   return {
     qemu: (): Driver =>

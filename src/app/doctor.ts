@@ -1,16 +1,21 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentPaths } from '../config/paths.ts';
+import { effectiveMemoryReserveMib } from '../config/effective.ts';
 import { readSettingsFile, type Settings } from '../config/settings.ts';
-import { readXendConfig, type XendConfig } from '../config/xend-config.ts';
+import { readXendConfig, type XendConfig, type XendSetting } from '../config/xend-config.ts';
+import { type Detected, detectDriver } from '../drivers/detect.ts';
 import { probeQemu } from '../drivers/qemu/probe.ts';
 import { messageOf } from '../errors.ts';
 import { filtersBridges } from '../host/bridges.ts';
 import type { Clock } from '../host/clock.ts';
 import { readAvailableMemoryMib } from '../host/inventory.ts';
 import { whyNoProcessorShares } from '../host/processor-groups.ts';
-import { DEFAULT_REPOSITORY } from '../model/guest-path.ts';
+import { DEFAULT_REPOSITORY, quote } from '../model/guest-path.ts';
+import { findCertificate } from '../wire/certificate.ts';
+import { readUsers } from '../wire/credential-file.ts';
+import { readXendTls } from './xend-listeners.ts';
 
 /** Something that an operator should know of a server. */
 export interface Diagnosis {
@@ -27,13 +32,15 @@ export interface DoctorParts {
   readonly settingsFile: string;
   readonly searchPath: string;
   readonly clock: Clock;
-  /** Whether an agent answers. */
-  readonly isRunning: boolean;
+  /** Whether an agent answers; fails where one is there and does not. */
+  readonly isRunning: () => Promise<boolean>;
 }
 
+const NO_START = 'the agent does not start before it is mended';
 const MIB = 2 ** 20;
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;
+const KVM_DEVICE = '/dev/kvm';
 const LITTLE_SPACE_MIB = 1024;
 /** Programs without which something cannot be done: what, and the Debian package. */
 const PROGRAMS: readonly (readonly [program: string, purpose: string, debianPackage: string])[] = [
@@ -45,67 +52,99 @@ const PROGRAMS: readonly (readonly [program: string, purpose: string, debianPack
 
 /** Looks at a server as an agent would find it, and changes nothing. */
 export async function examine(parts: DoctorParts): Promise<readonly Diagnosis[]> {
-  const { isRunning } = parts;
-  const settings = attempt('SETTINGS', () => readSettingsFile(parts.settingsFile));
-  const xend = attempt('XEND_CONFIG', () => readXendConfig(parts.paths.xendConfigFile));
+  const { clock, paths } = parts;
+  const settings = attempt('SETTINGS', NO_START, () => readSettingsFile(parts.settingsFile));
+  const xend = attempt('XEND_CONFIG', NO_START, () => readXendConfig(paths.xendConfigFile));
   return [
-    isRunning ? ok('AGENT', 'an agent runs') : note('AGENT', 'no agent runs', '"ovs-agent start" starts one'),
-    'value' in settings ? ok('SETTINGS', `${parts.settingsFile} can be used`) : settings,
-    ...('value' in xend ? xendFindings(xend.value) : [xend]),
-    passwordFile(parts),
-    certificate(parts, 'value' in settings ? settings.value : undefined),
-    ...('value' in settings ? [await hypervisor(parts, settings.value)] : []),
+    await agent(parts),
+    settings.finding ?? ok('SETTINGS', `${parts.settingsFile} can be used`),
+    ...(xend.finding ? [xend.finding] : [...xendFindings(xend.value), ...xendCertificate(xend.value, paths, clock)]),
+    users(paths),
+    certificate(paths, clock, settings.value),
+    ...(settings.value ? [await hypervisor(parts, settings.value)] : []),
     ...programs(parts.searchPath),
     bridges(),
     processorShares(),
-    memory('value' in settings ? settings.value : undefined),
-    space(parts.paths),
+    memory(settings.value && xend.value ? effectiveMemoryReserveMib(settings.value, xend.value) : 0),
+    space(paths),
   ];
 }
 
-type Attempt<T> = { readonly value: T } | Diagnosis;
+type Attempt<T> =
+  | { readonly value: T; readonly finding?: undefined }
+  | { readonly value?: undefined; readonly finding: Diagnosis };
 
-function attempt<T>(code: string, read: () => T): Attempt<T> {
+function attempt<T>(code: string, mend: string, read: () => T): Attempt<T> {
   try {
     return { value: read() };
-  } catch (error) {
-    return {
-      code,
-      severity: 'error',
-      message: messageOf(error),
-      mend: 'mend that line; the agent does not start with it',
-    };
+  } catch (cause) {
+    return { finding: error(code, messageOf(cause), mend) };
+  }
+}
+
+async function agent({ isRunning, paths }: DoctorParts): Promise<Diagnosis> {
+  try {
+    return (await isRunning())
+      ? ok('AGENT', 'an agent runs')
+      : note('AGENT', 'no agent runs', '"ovs-agent start" starts one');
+  } catch (cause) {
+    return error('AGENT', `an agent is there and does not answer: ${messageOf(cause)}`, `see ${paths.logDirectory}`);
   }
 }
 
 function xendFindings(xend: XendConfig): Diagnosis[] {
   if (!existsSync(xend.file)) return [ok('XEND_CONFIG', `${xend.file} is not there, which is fine`)];
   const written = xend.settings.filter(setting => setting.line !== undefined);
-  const findings = written.flatMap(({ isUnusable, line, name, option, text }): Diagnosis[] => {
-    const place = `${xend.file} line ${line}: ${name}`;
-    if (!option) return [warning('XEND_UNKNOWN', `${place} is no option of xend`, 'mend its name, or remove it')];
-    if (isUnusable) {
-      const expected = `it must be ${option.kind.expected}`;
-      return [warning('XEND_UNUSABLE', `${place} "${text}" cannot be used and is passed over`, expected)];
-    }
-    if (option.effect === 'acts' || option.effect === 'written') return [];
-    const when = option.effect === 'migration' ? 'takes effect with live migration only' : 'has no effect here';
-    return [note('XEND_WITHOUT_EFFECT', `${place} ${when}: ${option.summary}`, 'nothing need be done')];
+  const findings = written.flatMap((setting): Diagnosis[] => {
+    const place = `${xend.file} line ${setting.line}: ${printable(setting.name)}`;
+    return [...repetition(place, setting), ...effect(place, setting)];
   });
   return [ok('XEND_CONFIG', `${xend.file} can be used; ${written.length} options are in it`), ...findings];
 }
 
-function passwordFile({ paths }: DoctorParts): Diagnosis {
-  const file = paths.passwordFile;
-  const mode = statSync(file, { throwIfNoEntry: false })?.mode;
-  if (mode === undefined)
-    return warning('PASSWORD', 'no user has a password yet', '"ovs-agent passwd" sets that of admin');
-  return (mode & 0o077) === 0
-    ? ok('PASSWORD', `${file} can be read by its owner only`)
-    : error('PASSWORD', `${file} can be read by others; the agent does not start`, `chmod 600 ${file}`);
+function repetition(place: string, { earlierLines }: XendSetting): Diagnosis[] {
+  if (earlierLines.length === 0) return [];
+  const where = `line${earlierLines.length > 1 ? 's' : ''} ${earlierLines.join(', ')}`;
+  return [
+    warning(
+      'XEND_REPEATED',
+      `${place} stands in ${where} too; the last one holds, and xend took the first`,
+      'keep one',
+    ),
+  ];
 }
 
-function certificate({ clock, paths }: DoctorParts, settings: Settings | undefined): Diagnosis {
+function effect(place: string, setting: XendSetting): Diagnosis[] {
+  const { option } = setting;
+  if (!option) return [warning('XEND_UNKNOWN', `${place} is no option of xend`, 'mend its name, or remove it')];
+  if (setting.isUnusable) {
+    const expected = `it must be ${option.kind.expected}`;
+    return [warning('XEND_UNUSABLE', `${place} ${quote(setting.text)} cannot be used and is passed over`, expected)];
+  }
+  if (setting.effect === 'acts' || setting.effect === 'written') return [];
+  const when = setting.effect === 'migration' ? 'takes effect with live migration only' : 'has no effect here';
+  return [note('XEND_WITHOUT_EFFECT', `${place} ${when}: ${option.summary}`, 'nothing need be done')];
+}
+
+/** Its TCP server has a certificate of its own where the file names one. */
+function xendCertificate(xend: XendConfig, paths: AgentPaths, clock: Clock): Diagnosis[] {
+  const tls = attempt('XEND_CERTIFICATE', NO_START, () => readXendTls(xend, paths));
+  if (tls.finding) return [tls.finding];
+  if (!tls.value) return [];
+  const notAfter = new Date(new X509Certificate(tls.value.certificate).validTo);
+  const what = 'the certificate of xend-tcp-xmlrpc-server';
+  return [validity('XEND_CERTIFICATE', what, notAfter, clock, 'put a new one in its place, and restart the agent')];
+}
+
+function users({ passwordFile }: AgentPaths): Diagnosis {
+  const { finding, value } = attempt('PASSWORD', NO_START, () => readUsers(passwordFile));
+  if (finding) return finding;
+  return value.size === 0
+    ? warning('PASSWORD', `${passwordFile} names no user`, '"ovs-agent passwd" sets the password of admin')
+    : ok('PASSWORD', `${passwordFile} can be used, and read by its owner only`);
+}
+
+function certificate(paths: AgentPaths, clock: Clock, settings: Settings | undefined): Diagnosis {
   if (settings?.ssl === false) {
     return warning(
       'CERTIFICATE',
@@ -113,27 +152,19 @@ function certificate({ clock, paths }: DoctorParts, settings: Settings | undefin
       'set ssl=enable where clients allow it',
     );
   }
-  if (!existsSync(paths.certificateFile))
-    return note('CERTIFICATE', 'there is no certificate yet', 'the first start makes one');
-  try {
-    const { validTo } = new X509Certificate(readFileSync(paths.certificateFile));
-    const days = Math.floor((Date.parse(validTo) - clock.now()) / DAY_MS);
-    if (days < 0)
-      return error(
-        'CERTIFICATE',
-        `the certificate has expired (${validTo})`,
-        'remove it; the next start makes a new one with the same key',
-      );
-    return days < SOON_DAYS
-      ? warning('CERTIFICATE', `the certificate expires in ${days} days`, 'a running agent renews it; see renew_days')
-      : ok('CERTIFICATE', `the certificate is valid for ${days} days`);
-  } catch (cause) {
-    return error(
-      'CERTIFICATE',
-      `${paths.certificateFile} cannot be read: ${messageOf(cause)}`,
-      'remove it; the next start makes a new one',
-    );
-  }
+  const { finding, value } = attempt('CERTIFICATE', NO_START, () => findCertificate(paths.certificateDirectory));
+  if (finding) return finding;
+  if (!value) return note('CERTIFICATE', 'there is no certificate yet', 'the first start makes one');
+  const mend = value.isForeign ? 'put a new one in its place' : 'the agent renews it, when it starts at the latest';
+  return validity('CERTIFICATE', 'the certificate', value.notAfter, clock, mend);
+}
+
+function validity(code: string, what: string, notAfter: Date, clock: Clock, mend: string): Diagnosis {
+  const days = Math.floor((notAfter.getTime() - clock.now()) / DAY_MS);
+  if (days < 0) return error(code, `${what} has expired (${notAfter.toISOString()})`, mend);
+  return days < SOON_DAYS
+    ? warning(code, `${what} expires in ${days} days`, mend)
+    : ok(code, `${what} is valid for ${days} days`);
 }
 
 async function hypervisor({ clock, paths, searchPath }: DoctorParts, settings: Settings): Promise<Diagnosis> {
@@ -142,8 +173,15 @@ async function hypervisor({ clock, paths, searchPath }: DoctorParts, settings: S
   const { accelerator, qemuBinary } = settings.guests;
   const memory = join(paths.runtimeDirectory, 'qemu-probe.json');
   const memoryFile = existsSync(memory) ? memory : undefined;
-  const probe = await probeQemu({ program: qemuBinary, accelerator, memoryFile, searchPath, clock });
-  if (!probe.usable) return error('HYPERVISOR', probe.reason, probe.remedy);
+  const qemu = { probe: () => probeQemu({ program: qemuBinary, accelerator, memoryFile, searchPath, clock }) };
+  let probe: Detected['probe'];
+  try {
+    ({ probe } = await detectDriver(settings.hypervisor, { qemu: () => qemu }));
+  } catch (cause) {
+    return error('HYPERVISOR', messageOf(cause), NO_START);
+  }
+  if (accelerator === 'kvm' && !existsSync(KVM_DEVICE))
+    return error('HYPERVISOR', `accelerator=kvm is set, and ${KVM_DEVICE} is not there`, 'set accelerator=auto');
   return probe.accelerator === 'kvm'
     ? ok('HYPERVISOR', probe.description)
     : warning(
@@ -182,15 +220,14 @@ function processorShares(): Diagnosis {
       );
 }
 
-function memory(settings: Settings | undefined): Diagnosis {
+function memory(reserveMib: number): Diagnosis {
   const freeMib = readAvailableMemoryMib();
-  const reserveMib = settings?.guests.memoryReserveMib ?? 0;
   return freeMib > reserveMib
     ? ok('MEMORY', `${freeMib - reserveMib} MiB of memory are free for guests`)
     : warning(
         'MEMORY',
         `${freeMib} MiB of memory are free, and ${reserveMib} stay with the server`,
-        'stop guests, or lower memory_reserve',
+        'stop guests, or lower memory_reserve or dom0-min-mem',
       );
 }
 
@@ -202,11 +239,18 @@ function space(paths: AgentPaths): Diagnosis {
       `${DEFAULT_REPOSITORY} is not there`,
       `make ${DEFAULT_REPOSITORY}/running_pool, or mount a repository`,
     );
-  const { bavail, bsize } = statfsSync(directory);
+  const { finding, value } = attempt('REPOSITORY', 'see that its disk works', () => statfsSync(directory));
+  if (finding) return finding;
+  const { bavail, bsize } = value;
   const freeMib = Math.floor((bavail * bsize) / MIB);
   return freeMib < LITTLE_SPACE_MIB
     ? warning('REPOSITORY', `${DEFAULT_REPOSITORY} has ${freeMib} MiB left`, 'remove what is not needed')
     : ok('REPOSITORY', `${DEFAULT_REPOSITORY} has ${freeMib} MiB left`);
+}
+
+/** A stranger's name made fit for a terminal. */
+function printable(name: string): string {
+  return /^[\w.-]{1,64}$/.test(name) ? name : quote(name);
 }
 
 function ok(code: string, message: string): Diagnosis {

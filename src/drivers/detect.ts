@@ -3,10 +3,15 @@ import type { Driver, Probe } from './driver.ts';
 
 export type Hypervisor = Driver['name'];
 
-export interface Detected {
-  readonly driver: Driver;
+type Probed = Pick<Driver, 'probe'>;
+
+export interface Detected<D extends Probed = Driver> {
+  readonly driver: D;
   readonly probe: Probe & { readonly usable: true };
 }
+
+/** The drivers that there are. */
+export type DriverMakers<D extends Probed = Driver> = Readonly<Partial<Record<Hypervisor, () => D>>>;
 
 /** In what order `hypervisor=auto` looks: guests of a Xen host belong to Xen, even where QEMU is installed as well. */
 const ORDER: readonly Hypervisor[] = ['xen', 'qemu'];
@@ -16,10 +21,10 @@ const ORDER: readonly Hypervisor[] = ['xen', 'qemu'];
  * @param makers the drivers that there are
  * @throws AgentError NOT_SUPPORTED with what to install when none can be used
  */
-export async function detectDriver(
+export async function detectDriver<D extends Probed = Driver>(
   wanted: Hypervisor | 'auto',
-  makers: Readonly<Partial<Record<Hypervisor, () => Driver>>>,
-): Promise<Detected> {
+  makers: DriverMakers<D>,
+): Promise<Detected<D>> {
   const refusals: string[] = [];
   for (const name of wanted === 'auto' ? ORDER : [wanted]) {
     const driver = makers[name]?.();

@@ -36,6 +36,11 @@ export interface AgentCertificate {
   readonly made: 'created' | 'renewed' | 'kept' | 'foreign';
 }
 
+export interface FoundCertificate extends Omit<AgentCertificate, 'made'> {
+  /** Whether the administrator put it there. */
+  readonly isForeign: boolean;
+}
+
 /** By this organisation in its subject a certificate is known as one that the agent made, and so may renew. */
 const ORGANISATION = 'ovs-agent self-signed';
 const DAY_MS = 86_400_000;
@@ -49,16 +54,13 @@ const generate = promisify(generateKeyPair);
  * @throws AgentError BAD_CONFIG when files are damaged, open to others, or do not belong together
  */
 export async function ensureCertificate(parts: CertificateParts): Promise<AgentCertificate> {
-  const keyFile = join(parts.directory, 'key.pem');
-  const certificateFile = join(parts.directory, 'certificate.pem');
+  const { certificateFile, keyFile } = filesIn(parts.directory);
   makePrivateDirectory(parts.directory);
+  const found = findCertificate(parts.directory);
+  if (found?.isForeign) return describe(found.certificate, found.key, 'foreign');
+  if (found && !isDue(new X509Certificate(found.certificate), parts))
+    return describe(found.certificate, found.key, 'kept');
   if (!existsSync(keyFile)) {
-    if (existsSync(certificateFile)) {
-      throw new AgentError(
-        'BAD_CONFIG',
-        `${certificateFile}: its key ${keyFile} is missing; put it there, or remove the certificate`,
-      );
-    }
     const { privateKey } = await generate('rsa', {
       modulusLength: parts.keyBits,
       publicKeyEncoding: { type: 'spki', format: 'pem' },
@@ -67,15 +69,33 @@ export async function ensureCertificate(parts: CertificateParts): Promise<AgentC
     writeFileAtomically(keyFile, privateKey, MODE);
   }
   const key = readKey(keyFile);
-  const found = existsSync(certificateFile) ? readFileSync(certificateFile, 'utf8') : undefined;
-  if (found !== undefined) {
-    const certificate = parseCertificate(found, certificateFile, key);
-    if (!certificate.subject.includes(`O=${ORGANISATION}`)) return describe(found, key, 'foreign');
-    if (!isDue(certificate, parts)) return describe(found, key, 'kept');
-  }
   const text = selfSigned(key, keyFile, parts);
   writeFileAtomically(certificateFile, text, MODE);
   return describe(text, key, found === undefined ? 'created' : 'renewed');
+}
+
+/**
+ * The key and certificate that are there, whatever their dates.
+ * @returns undefined when there is no certificate yet
+ * @throws AgentError BAD_CONFIG when files are damaged, open to others, or do not belong together
+ */
+export function findCertificate(directory: string): FoundCertificate | undefined {
+  const { certificateFile, keyFile } = filesIn(directory);
+  if (!existsSync(certificateFile)) return undefined;
+  if (!existsSync(keyFile)) {
+    throw new AgentError(
+      'BAD_CONFIG',
+      `${certificateFile}: its key ${keyFile} is missing; put it there, or remove the certificate`,
+    );
+  }
+  const key = readKey(keyFile);
+  const certificate = readFileSync(certificateFile, 'utf8');
+  const { subject, validTo } = parseCertificate(certificate, certificateFile, key);
+  return { key, certificate, notAfter: new Date(validTo), isForeign: !subject.includes(`O=${ORGANISATION}`) };
+}
+
+function filesIn(directory: string): { readonly certificateFile: string; readonly keyFile: string } {
+  return { certificateFile: join(directory, 'certificate.pem'), keyFile: join(directory, 'key.pem') };
 }
 
 /** SHA-256 of a certificate's public key (RFC 7469, section 2.4), as `sha256:BASE64`: what clients remember. */

@@ -30,8 +30,7 @@ export class CredentialFile {
 
   /** @throws AgentError BAD_CONFIG when the file is missing, open to others, or cannot be read */
   load(): void {
-    const text = readPrivateFile(this.#path);
-    this.#users = naming(this.#path, () => parsePasswordFile(text));
+    this.#users = readUsers(this.#path);
     for (const listener of this.#onChange) listener();
   }
 
@@ -61,6 +60,12 @@ export class CredentialFile {
     await setPassword(this.#path, user, newPassword);
     this.load();
   }
+}
+
+/** @throws AgentError BAD_CONFIG when the file is missing, open to others, or cannot be read */
+export function readUsers(path: string): ReadonlyMap<string, User> {
+  const text = readPrivateFile(path);
+  return naming(path, () => parsePasswordFile(text));
 }
 
 /**
