@@ -1,7 +1,8 @@
 import type { AgentPaths } from '../src/config/paths.ts';
 import { effectiveLogLevel, effectiveMemoryReserveMib } from '../src/config/effective.ts';
 import { readSettingsFile } from '../src/config/settings.ts';
-import { readXendConfig } from '../src/config/xend-config.ts';
+import { readXendConfig, type XendSetting } from '../src/config/xend-config.ts';
+import { quote } from '../src/model/guest-path.ts';
 import { printJson } from './program.ts';
 
 interface Row {
@@ -11,8 +12,6 @@ interface Row {
   /** File and line, or `default`. */
   readonly from: string;
 }
-
-const SECRETS = ['vncpasswd'];
 
 /**
  * Prints each setting that holds and where it came from.
@@ -36,6 +35,7 @@ export function showConfig(
       },
     ],
   ]);
+  const folded = new Set([...ofXend.values()].map(({ option }) => option));
   const rows: Row[] = [
     ...settings.origins.map(({ key, section, source, text }) => {
       const name = section === '' ? key : `${section}.${key}`;
@@ -48,12 +48,13 @@ export function showConfig(
     }),
     ...xend.settings
       .filter(
-        ({ line, option }) => all || option?.effect === 'acts' || (option?.effect === 'written' && line !== undefined),
+        ({ effect, line, name }) =>
+          all || (!folded.has(name) && (effect === 'acts' || (effect === 'written' && line !== undefined))),
       )
-      .map(({ line, name, text }) => ({
-        name: `xend.${name}`,
-        value: SECRETS.includes(name) && text !== '' ? '(set, not shown)' : text,
-        from: line === undefined ? 'default' : `${xend.file} line ${line}`,
+      .map(setting => ({
+        name: `xend.${setting.name}`,
+        value: shownValue(setting),
+        from: setting.line === undefined ? 'default' : `${xend.file} line ${setting.line}`,
       })),
   ];
   if (json) {
@@ -63,6 +64,17 @@ export function showConfig(
   const width = (field: 'name' | 'value'): number => Math.min(48, Math.max(...rows.map(row => row[field].length)));
   const [names, values] = [width('name'), width('value')];
   for (const { from, name, value } of rows) {
-    process.stdout.write(`${name.padEnd(names)}  ${value.padEnd(values)}  ${from}\n`);
+    process.stdout.write(`${printable(name).padEnd(names)}  ${printable(value).padEnd(values)}  ${from}\n`);
   }
+}
+
+/** An option that nobody knows may be a password with a slip in its name. */
+function shownValue({ option, text }: XendSetting): string {
+  if (!option) return '(unknown, not shown)';
+  return option.isSecret && text !== '' ? '(set, not shown)' : text;
+}
+
+/** Control characters would make several lines of one, or speak to the terminal. */
+function printable(text: string): string {
+  return /[\p{Cc}\u2028\u2029]/u.test(text) ? quote(text) : text;
 }
