@@ -268,7 +268,7 @@ export function documentedXendOptions(): string {
     '',
     'The agent reads `/etc/xen/xend-config.sxp` where it is there, and does what its options ask as far as they mean something',
     'here. What agent.ini says is over it. `ovs-agent config show` tells what holds and where it came from, `ovs-agent doctor`',
-    'what is without effect.',
+    'what is without effect. Of an option that stands twice the last one holds, while xend took the first.',
     '',
     '| option | it must be | default | acts | what it does here |',
     '|---|---|---|---|---|',

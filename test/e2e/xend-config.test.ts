@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/host/clock.ts';
 import { ensureCertificate } from '../../src/wire/certificate.ts';
 import { callAgent } from '../../utils/rpc-client.ts';
@@ -29,21 +29,26 @@ function freePort(): Promise<number> {
   });
 }
 
+/** A key and its certificate, in key.pem and certificate.pem. */
+async function makePair(directory: string): Promise<void> {
+  const sizes = { keyBits: 2048, validDays: 2, renewDays: 1 };
+  await ensureCertificate({ directory, names: ['xend'], addresses: [], ...sizes, clock: systemClock });
+}
+
+/** What an agent that cannot start says. */
+function refusal(): string {
+  const { exitCode, stderr } = daemon.program('ovs-agent', ['start', '--foreground']);
+  expect(exitCode).toBe(1);
+  return stderr;
+}
+
 describe('an agent with xend-config.sxp', () => {
   it("listens where xend's clients look, with the same users, and with its own key where one is named", async () => {
     daemon = new Daemon();
     const port = await freePort();
     const directory = daemon.paths.onDisk('/etc/xen');
     mkdirSync(directory, { recursive: true });
-    await ensureCertificate({
-      directory,
-      names: ['xend'],
-      addresses: [],
-      keyBits: 2048,
-      validDays: 2,
-      renewDays: 1,
-      clock: systemClock,
-    });
+    await makePair(directory);
     write(
       '(xend-tcp-xmlrpc-server yes)',
       `(xend-tcp-xmlrpc-server-port ${port})`,
@@ -76,6 +81,101 @@ describe('an agent with xend-config.sxp', () => {
     expect(await callAgent({ socketPath, path: '/' }, 'echo', ['hi'], 5000)).toBe('success:echo=hi');
     expect(readFileSync(daemon.paths.onDisk('/var/log/xen/xend.log'), 'utf8')).toContain('the agent is ready');
     expect(daemon.log()).toContain('"level":"debug"');
+  });
+
+  it.each([
+    ['enable', true],
+    ['disable', false],
+  ])('has its own transport on the TCP port where no key is named: ssl=%s', async (ssl, isSecure) => {
+    daemon = new Daemon([`ssl=${ssl}`]);
+    const port = await freePort();
+    write('(xend-tcp-xmlrpc-server yes)', `(xend-tcp-xmlrpc-server-port ${port})`);
+    await daemon.start();
+    const ask = (scheme: string): string =>
+      spawnSync('curl', ['-sk', '-o', '/dev/null', '-w', '%{http_code}', `${scheme}://127.0.0.1:${port}/RPC2`])
+        .stdout.toString()
+        .trim();
+    expect([ask('https'), ask('http')]).toEqual(isSecure ? ['401', '000'] : ['000', '401']);
+  });
+
+  it('reads loglevel again on SIGHUP, and keeps the old one while the file is broken', async () => {
+    daemon = new Daemon();
+    write('(loglevel WARNING)');
+    await daemon.start();
+    const isLogged = async (): Promise<boolean> => {
+      await daemon.local('echo', 'x');
+      return daemon.log().includes('"level":"debug"');
+    };
+    expect(await isLogged()).toBe(false);
+    write('(loglevel LOUD)');
+    process.kill(daemon.processId, 'SIGHUP');
+    await expect.poll(() => daemon.log()).toMatch(/line 1: loglevel .*LOUD.* cannot be used/);
+    expect(await isLogged()).toBe(false);
+    write('(loglevel DEBUG)');
+    process.kill(daemon.processId, 'SIGHUP');
+    await expect.poll(isLogged).toBe(true);
+  });
+
+  it.each([
+    [['-key-file /var/a/key.pem'], /the certificate is not named; xend-tcp-xmlrpc-server-ssl-cert-file is needed/],
+    [['-key-file none', '-cert-file cert'], /etc\/xen\/none cannot be used \(ENOENT.*\); a private key in PEM form/],
+    [
+      ['-key-file /var/a/key.pem', '-cert-file cert'],
+      /etc\/xen\/cert cannot be used \(.*\); a certificate in PEM form/,
+    ],
+    [['-key-file /var/a/key.pem', '-cert-file /var/b/certificate.pem'], /does not belong to .*a\/key\.pem/],
+    [['-key-file /var/open/key.pem', '-cert-file /var/open/certificate.pem'], /others can read .*; run "chmod 600/],
+  ])('does not start with a key and a certificate that cannot be used: %s', async (options, message) => {
+    daemon = new Daemon();
+    write('(xend-tcp-xmlrpc-server yes)', ...options.map(option => `(xend-tcp-xmlrpc-server-ssl${option})`));
+    writeFileSync(daemon.paths.onDisk('/etc/xen/cert'), 'nothing');
+    for (const name of ['a', 'b', 'open']) await makePair(daemon.paths.onDisk(`/var/${name}`));
+    chmodSync(daemon.paths.onDisk('/var/open/key.pem'), 0o640);
+    expect(refusal()).toMatch(message);
+    const { exitCode, stdout } = daemon.program('ovs-agent', ['doctor']);
+    expect(stdout).toMatch(/ERROR +XEND_CERTIFICATE/);
+    expect(stdout).toMatch(message);
+    expect(exitCode).toBe(1);
+  });
+
+  it('leaves a xend its socket, and takes what a killed one left', async () => {
+    daemon = new Daemon();
+    write('(xend-unix-xmlrpc-server yes)');
+    const path = daemon.paths.xendSocket;
+    mkdirSync(dirname(path), { recursive: true });
+    const xend = createServer().listen(path);
+    await new Promise(resolve => xend.once('listening', resolve));
+    onTestFinished(() => void xend.close());
+    expect(refusal()).toContain('another program listens there; stop it, or set (xend-unix-xmlrpc-server no)');
+    expect(existsSync(path)).toBe(true);
+    await new Promise(resolve => xend.close(resolve));
+    await daemon.start();
+    await daemon.signal('SIGKILL');
+    expect(existsSync(path)).toBe(true);
+    await daemon.start();
+    expect(await callAgent({ socketPath: path, path: '/' }, 'echo', ['hi'], 5000)).toBe('success:echo=hi');
+  });
+
+  it.each([
+    ['/var/log', 'it is no file'],
+    ['/var/log/ovs-agent/audit.log', "the agent's own logs lie there"],
+  ])('does not log to %s', (file, message) => {
+    daemon = new Daemon();
+    write(`(logfile ${file})`);
+    mkdirSync(daemon.paths.onDisk('/var/log'), { recursive: true });
+    expect(refusal()).toContain(`logfile ${daemon.paths.onDisk(file)}: ${message}; name another file`);
+  });
+
+  it('names the option whose port is in use', async () => {
+    daemon = new Daemon();
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise(resolve => other.once('listening', resolve));
+    onTestFinished(() => void other.close());
+    const { port } = other.address() as { port: number };
+    write('(xend-tcp-xmlrpc-server yes)', `(xend-tcp-xmlrpc-server-port ${port})`);
+    expect(refusal()).toMatch(
+      new RegExp(`xend-config\\.sxp: xend-tcp-xmlrpc-server: listen on 127\\.0\\.0\\.1: port ${port} is in use`),
+    );
   });
 
   it('without the file has none of these', async () => {
@@ -142,8 +242,19 @@ describe('"ovs-agent config show" and "ovs-agent doctor"', () => {
     expect(row('xend.vncpasswd')?.value).toBe('(set, not shown)');
     expect(stdout).not.toContain('geheim');
     expect(row('xend.xend-http-server')).toBeUndefined();
+    expect(row('xend.loglevel')).toBeUndefined();
+    write('(vncpaswd geheim)');
+    const typo = daemon.program('ovs-agent', ['config', 'show', '--all']).stdout;
+    expect(typo).toMatch(/xend\.vncpaswd +\(unknown, not shown\)/);
+    expect(typo).not.toContain('geheim');
+    write("(vncpasswd 'geheim)");
+    const broken = daemon.program('ovs-agent', ['config', 'show']);
+    expect(broken.stderr).toMatch(/line 1, column 12: the text that begins here is not closed/);
+    expect(broken.stderr).not.toContain('geheim');
+    write('(loglevel WARNING)', '(xend-http-server yes)', '(dom0-min-mem 512)');
+    expect(daemon.program('ovs-agent', ['config', 'show']).stdout).toMatch(/^guests\.memory_reserve +512 .*line 3$/m);
     expect(daemon.program('ovs-agent', ['config', 'show', '--all']).stdout).toMatch(
-      /xend\.xend-http-server +yes +.*line 3/,
+      /xend\.xend-http-server +yes +.*line 2/,
     );
     expect(daemon.program('ovs-agent', ['config', 'show', '--nonsense']).exitCode).toBe(2);
   });
