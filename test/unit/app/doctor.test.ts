@@ -84,7 +84,11 @@ describe('the examination of a server', () => {
       '(vif-script my-script)',
       "(network-script 'network-bridge bridge=xenbr0')",
       "('odd name' 1)",
+      '(xend-relocation-port many)',
     );
+    expect(await find('XEND_UNUSABLE')).toMatchObject([
+      { severity: 'warning', message: saying(/line 7: xend-relocation-port "many" cannot be used/) },
+    ]);
     expect(await find('XEND_REPEATED')).toMatchObject([
       { severity: 'warning', message: saying(/line 3: vnc-listen stands in line 2 too; the last one holds/) },
     ]);
