@@ -9,6 +9,8 @@ const MIB = 2 ** 20;
 const MEMORY_BLOCK_MIB = 128;
 /** Time for the system inside to give memory back or a processor up. */
 const GIVE_BACK_MS = 20_000;
+/** Time for the system inside to take a memory module into use. */
+const TAKE_MS = 20_000;
 const LOOK_MS = 50;
 
 /** Memory and processors of a running QEMU. */
@@ -82,17 +84,27 @@ export class Resources {
       id: `${id}-backend`,
       size: sizeMib * MIB,
     });
-    try {
-      await this.#domain.execute('device_add', { driver: 'pc-dimm', id, memdev: `${id}-backend` });
-    } catch (cause) {
-      await this.#domain.execute('object-del', { id: `${id}-backend` });
-      throw new AgentError(
-        'NOT_SUPPORTED',
-        `change ${this.#domain.path}: it runs with ${totalMib} MiB and no room for ${sizeMib} more (memory grows by ` +
-          `${MEMORY_BLOCK_MIB} MiB at a time, up to maxmem); stop it first, or write maxmem for the next start`,
-        { cause },
-      );
-    }
+    const answer = await this.#domain
+      .eventAfter(
+        ({ data, event }) => event === 'ACPI_DEVICE_OST' && ostOf(data).device === id,
+        TAKE_MS,
+        () => this.#domain.execute('device_add', { driver: 'pc-dimm', id, memdev: `${id}-backend` }),
+      )
+      .catch(async (cause: unknown) => {
+        await this.#domain.execute('object-del', { id: `${id}-backend` });
+        throw new AgentError(
+          'NOT_SUPPORTED',
+          `change ${this.#domain.path}: it runs with ${totalMib} MiB and no room for ${sizeMib} more (memory grows by ` +
+            `${MEMORY_BLOCK_MIB} MiB at a time, up to maxmem); stop it first, or write maxmem for the next start`,
+          { cause },
+        );
+      });
+    // A balloon that is blown up before the module is in use would take the memory that its use needs.
+    if (answer && ostOf(answer.data).status === 0) return;
+    throw this.#refuse(
+      'HYPERVISOR',
+      `the system inside does not take ${sizeMib} MiB more while it runs; it needs ACPI memory hot-plug, or a stop and a start`,
+    );
   }
 
   async #balloonMib(): Promise<number> {
@@ -129,6 +141,11 @@ export class Resources {
   #refuse(code: 'NOT_SUPPORTED' | 'HYPERVISOR', why: string): AgentError {
     return new AgentError(code, `change ${this.#domain.path}: ${why}`);
   }
+}
+
+/** What the system inside says of a device that was plugged in (ACPI _OST; QAPI ACPIOSTInfo). */
+function ostOf(data: Readonly<Record<string, unknown>>): { readonly device?: unknown; readonly status?: unknown } {
+  return (data['info'] ?? {}) as { device?: unknown; status?: unknown };
 }
 
 interface MemorySummary {
