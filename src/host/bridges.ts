@@ -34,12 +34,10 @@ export function filtersBridges(): boolean {
 }
 
 /**
- * Makes tap interfaces that last until they are removed, each a port of its bridge, with its packet size, and up. The
- * server itself gets no address on them, for the guest's network is none of its business.
- * @throws AgentError NO_RESOURCES when a bridge is not there or a name is taken, HOST when ip(8) or tc(8) refuses; nothing is left behind
+ * To be called before anything is written down of taps: what is written down is removed one day.
+ * @throws AgentError NO_RESOURCES when a bridge is not there or a name is taken
  */
-export async function makeTaps(taps: readonly Tap[], clock: Clock): Promise<void> {
-  if (taps.length === 0) return;
+export function requireRoomFor(taps: readonly Tap[]): void {
   for (const { bridge, name } of taps) {
     if (!bridgeExists(bridge)) {
       throw new AgentError(
@@ -54,6 +52,15 @@ export async function makeTaps(taps: readonly Tap[], clock: Clock): Promise<void
       );
     }
   }
+}
+
+/**
+ * Makes tap interfaces that last until they are removed, each a port of its bridge, with its packet size, and up. The
+ * server itself gets no address on them, for the guest's network is none of its business.
+ * @throws AgentError HOST when ip(8) refuses, NOT_SUPPORTED when tc(8) does; nothing is left behind
+ */
+export async function makeTaps(taps: readonly Tap[], clock: Clock): Promise<void> {
+  if (taps.length === 0) return;
   try {
     const lines = taps.flatMap(({ bridge, name }) => [
       `tuntap add dev ${name} mode tap`,
@@ -71,9 +78,9 @@ export async function makeTaps(taps: readonly Tap[], clock: Clock): Promise<void
   }
 }
 
-/** Removes tap interfaces; those that are not there are no failure. */
+/** Removes tap interfaces; those that are not there are no failure, and others of such a name are never touched. */
 export async function removeTaps(names: readonly string[], clock: Clock): Promise<void> {
-  const present = names.filter(interfaceExists);
+  const present = names.filter(name => existsSync(`/sys/class/net/${name}/tun_flags`));
   if (present.length === 0) return;
   await runBatch(
     'ip',

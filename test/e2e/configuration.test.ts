@@ -201,6 +201,24 @@ describe('network cards', () => {
     }
   });
 
+  it('never take or remove an interface of somebody else', async () => {
+    const namespace = new NetworkNamespace('xenbr0');
+    namespace.run('ip', 'link', 'add', 'theirs0', 'type', 'bridge');
+    daemon = await new Daemon([], namespace.name).start();
+    const path = daemon.makeGuest('named', ["vif = ['bridge=xenbr0, vifname=theirs0']"]);
+    expect(await daemon.local('start_vm', path)).toMatch(
+      /^failed:NO_RESOURCES: network interface theirs0: it is there already/,
+    );
+    expect(namespace.interfaces()).toContain('theirs0');
+    const other = daemon.makeGuest('other');
+    await ok('start_vm', other);
+    expect(await daemon.local('set_vm_config', other, { vif: ['bridge=xenbr0, vifname=theirs0'] })).toMatch(
+      /^failed:NO_RESOURCES: /,
+    );
+    await ok('stop_vm', other, true);
+    expect(namespace.interfaces()).toContain('theirs0');
+  });
+
   it('with the address or the uuid of a guest that runs keep their guest from starting', async () => {
     daemon = await new Daemon().start();
     const first = daemon.makeGuest('first', [

@@ -1,5 +1,5 @@
 import { AgentError } from '../../errors.ts';
-import { makeTaps, removeTaps } from '../../host/bridges.ts';
+import { makeTaps, removeTaps, requireRoomFor } from '../../host/bridges.ts';
 import type { Clock } from '../../host/clock.ts';
 import type { Disk, NetworkInterface } from '../../model/guest-config.ts';
 import type { QemuHost } from './arguments.ts';
@@ -58,12 +58,19 @@ export class HotPlug {
       await this.#domain.execute('blockdev-add', { ...imageOf(drive, source!), 'node-name': next });
     }
     await this.#domain.execute('blockdev-open-tray', { id: target, force: true });
-    if (before !== undefined) {
-      await this.#domain.execute('blockdev-remove-medium', { id: target });
-      await this.#domain.execute('blockdev-del', { 'node-name': before });
+    if (before !== undefined) await this.#domain.execute('blockdev-remove-medium', { id: target });
+    const insert = (image: string): Promise<unknown> =>
+      this.#domain.execute('blockdev-insert-medium', { id: target, 'node-name': image });
+    try {
+      if (next !== undefined) await insert(next);
+    } catch (error) {
+      if (before !== undefined) await insert(before);
+      await this.#domain.execute('blockdev-close-tray', { id: target });
+      if (next !== undefined) await this.#domain.execute('blockdev-del', { 'node-name': next });
+      throw error;
     }
-    if (next !== undefined) await this.#domain.execute('blockdev-insert-medium', { id: target, 'node-name': next });
     await this.#domain.execute('blockdev-close-tray', { id: target });
+    if (before !== undefined) await this.#domain.execute('blockdev-del', { 'node-name': before });
     const others = this.#domain.note.holdings.disks.filter(disk => disk.target !== target);
     this.#domain.hold({ disks: source === undefined ? others : [...others, { target, source, mode: 'r' }] });
   }
@@ -72,10 +79,11 @@ export class HotPlug {
     const { note, place } = this.#domain;
     const name = tapInterfaceName(card, place.files.interfacePrefix);
     const taps = card.bridge === undefined ? [] : [{ name, bridge: card.bridge, rateLimit: card.rateLimit }];
+    requireRoomFor(taps);
     // Written down first: whatever happens in between, an interface of a guest that has ended is removed.
     this.#domain.hold({}, [...note.taps, ...taps.map(tap => tap.name)]);
-    await makeTaps(taps, this.#clock);
     try {
+      await makeTaps(taps, this.#clock);
       await this.#domain.execute('netdev_add', networkOf(card, name, this.#userNetwork));
       await this.#domain
         .execute('device_add', networkCardOf(card, note.kind))

@@ -2,7 +2,7 @@ import { type FSWatcher, mkdirSync, readlinkSync, watch } from 'node:fs';
 import { basename } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { AgentError, messageOf } from '../../errors.ts';
-import { makeTaps, type Tap } from '../../host/bridges.ts';
+import { makeTaps, requireRoomFor, type Tap } from '../../host/bridges.ts';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import { killProcess } from '../../host/processes.ts';
@@ -95,6 +95,7 @@ export class QemuDriver implements Driver {
     if (this.#domains.has(path)) throw refused('start', path, 'there is a QEMU of this guest already');
     const place = RunDirectory.of(runtimeDirectory, path);
     const taps = tapsOf(config, place);
+    requireRoomFor(taps);
     const note: RunNote = {
       path,
       ends: config.ends,

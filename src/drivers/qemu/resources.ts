@@ -145,7 +145,7 @@ export class Resources {
 
 /** What the system inside says of a device that was plugged in (ACPI _OST; QAPI ACPIOSTInfo). */
 function ostOf(data: Readonly<Record<string, unknown>>): { readonly device?: unknown; readonly status?: unknown } {
-  return (data['info'] ?? {}) as { device?: unknown; status?: unknown };
+  return data['info'] ?? {};
 }
 
 interface MemorySummary {
