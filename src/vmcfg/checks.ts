@@ -1,7 +1,9 @@
 import type { DiskMode, GuestConfig } from '../model/guest-config.ts';
 import type { GuestPath } from '../model/guest-path.ts';
-import { checkRules } from './check-rules.ts';
 import type { GuestFileEditor } from './editor.ts';
+import { guestRules } from './guest-rules.ts';
+import { hostRules } from './host-rules.ts';
+import { keyRules } from './key-rules.ts';
 import type { GuestFile } from './reader.ts';
 
 /** `error`: the guest cannot start, or harms another. `warning`: it starts, and somebody will be surprised. */
@@ -38,6 +40,8 @@ export interface Fix {
   readonly name: string;
   readonly change: (editor: GuestFileEditor) => void;
 }
+
+export type Rule = (subject: CheckSubject) => readonly Draft[];
 
 /** Another guest of this server, as far as two can be in each other's way. */
 export interface Neighbour {
@@ -97,5 +101,5 @@ export function findFix(subject: CheckSubject, tried: ReadonlySet<string> = new 
 }
 
 function drafts(subject: CheckSubject): Draft[] {
-  return checkRules.flatMap(rule => rule(subject));
+  return [...hostRules, ...guestRules, ...keyRules].flatMap(rule => rule(subject));
 }
