@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findBootFiles } from '../bootloader/find-boot-files.ts';
 import type { AgentPaths } from '../config/paths.ts';
@@ -130,13 +130,14 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     log,
   });
   const membership = new GuestMembership({ driver, records, files, lanes, consoles: guestConsoles });
+  const coreDumps = new CoreDumps({ driver, clock, directory: paths.dumpDirectory, always: xend.values.enableDump });
   const guestLifecycle = new GuestLifecycle({
     driver,
     records,
     membership,
     planner,
     consoles: guestConsoles,
-    coreDumps: new CoreDumps({ driver, clock, directory: paths.dumpDirectory, always: xend.values.enableDump }),
+    coreDumps,
     lanes,
     clock,
     log,
@@ -195,6 +196,9 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   };
 
   if (isRebuilt) await registerFoundGuests(paths, membership, log);
+  // Of an agent that was killed meanwhile.
+  coreDumps.removeUnfinished();
+  rmSync(bootDirectory(paths), { recursive: true, force: true });
   await guestLifecycle.adopt();
   return {
     dispatcher,
@@ -257,9 +261,13 @@ function bootFileFinder(clock: Clock): BootFileFinder {
   };
 }
 
+function bootDirectory(paths: AgentPaths): string {
+  return join(paths.runtimeDirectory, 'boot');
+}
+
 /** Kernels of guests are private while they lie there: they hold what the guest's owner put into them. */
 function makeBootDirectory(paths: AgentPaths, path: GuestPath): string {
-  const parent = join(paths.runtimeDirectory, 'boot');
+  const parent = bootDirectory(paths);
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   return mkdtempSync(join(parent, `${guestNameOf(path)}-`));
 }

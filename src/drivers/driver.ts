@@ -119,8 +119,8 @@ export interface Driver {
   setVcpus(path: GuestPath, count: number, context: ActContext): Promise<void>;
   /** Changes the password of the display: empty lets nobody in. */
   setVncPassword(path: GuestPath, password: string, context: ActContext): Promise<void>;
-  /** Writes the memory of a domain to a new file, and returns once it is whole. */
-  dumpCore(path: GuestPath, file: string, context: ActContext): Promise<void>;
+  /** Writes the memory of a domain to a new file, and returns once it is whole; a signal ends the waiting. */
+  dumpCore(path: GuestPath, file: string, context: ActContext, signal?: AbortSignal): Promise<void>;
 
   /**
    * Connects to the console of a domain, its first serial port that leads anywhere. The port has one client at a time; what

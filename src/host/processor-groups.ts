@@ -57,7 +57,7 @@ export function removeProcessorGroup(name: string, root = CGROUP_ROOT): void {
 }
 
 /** Weights of Xen are 1 to 65535 around 256, those of control groups 1 to 10000 around 100. */
-function groupWeight(weight: number): number {
+export function groupWeight(weight: number): number {
   return Math.min(10_000, Math.max(1, Math.round((weight * GROUP_WEIGHT) / XEN_WEIGHT)));
 }
 

@@ -1,3 +1,4 @@
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { chmod, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActContext, Driver } from '../drivers/driver.ts';
@@ -26,6 +27,15 @@ export class CoreDumps {
     this.#parts = parts;
   }
 
+  /** Removes what an agent that was killed has left unfinished. */
+  removeUnfinished(): void {
+    const { directory } = this.#parts;
+    if (!existsSync(directory)) return;
+    for (const name of readdirSync(directory)) {
+      if (name.endsWith('.core.part')) rmSync(join(directory, name), { force: true });
+    }
+  }
+
   get always(): boolean {
     return this.#parts.always;
   }
@@ -34,7 +44,7 @@ export class CoreDumps {
    * Writes the memory of a guest to a file of its own. A dump that fails is logged and no more: what happens to the guest
    * next must not wait for it.
    */
-  async dump(path: GuestPath, memoryMib: number, context: ActContext): Promise<void> {
+  async dump(path: GuestPath, memoryMib: number, context: ActContext, signal: AbortSignal): Promise<void> {
     const { clock, directory, driver } = this.#parts;
     const moment = new Date(clock.now()).toISOString().replace(/[-:]|\.\d+/g, '');
     const file = join(directory, `${guestNameOf(path)}-${moment}.core`);
@@ -47,7 +57,7 @@ export class CoreDumps {
         context.log.error({ guest: path, directory, freeMib, memoryMib }, 'there is no space for the dump of a guest');
         return;
       }
-      await driver.dumpCore(path, partial, context);
+      await driver.dumpCore(path, partial, context, signal);
       // QEMU leaves it to be read only.
       await chmod(partial, 0o600);
       await rename(partial, file);

@@ -76,9 +76,15 @@ export class GuestEditing {
     }
     const config = (): GuestConfig => reader.readConfig(before.bytes, path);
     const bytes = reader.edit(before.bytes, path, editor => edit.change(editor, config, isRunning));
-    if (Buffer.from(bytes).equals(before.bytes)) return before.digest;
+    if (Buffer.from(bytes).equals(before.bytes) && !isRunning) return before.digest;
     const after = reader.readConfig(bytes, path);
     const acts = isRunning ? await this.#liveActs(caller, path, config(), after) : [];
+    if (acts.length > 0 && state === 'paused' && removesDevice(config(), after)) {
+      throw new AgentError(
+        'WRONG_STATE',
+        `${edit.what} of ${path}: it is PAUSED, and its system must let go of what is removed; unpause it first`,
+      );
+    }
     const digest = await files.write(path, bytes, before.digest);
     try {
       await runAll(acts);
@@ -121,20 +127,31 @@ export class GuestEditing {
     const resolved = (disk: Disk): Promise<Disk> => disks.resolve('change', path, disk);
     const change = (old: Disk | undefined, now: Disk | undefined): LiveAct => {
       if (old?.isCdrom && now?.isCdrom) return exchange(old, now, drive => driver.changeMedium(path, drive, caller));
-      const swap = async (from: Disk | undefined, to: Disk | undefined): Promise<void> => {
-        if (from) await driver.detachDisk(path, from.target, caller);
-        if (to) await driver.attachDisk(path, to, caller);
-      };
+      const swap = (from: Disk | undefined, to: Disk | undefined): Promise<void> =>
+        exchangeParts(
+          from,
+          to,
+          disk => driver.detachDisk(path, disk.target, caller),
+          disk => driver.attachDisk(path, disk, caller),
+        );
       return { act: () => swap(old, now), undo: () => swap(now, old) };
     };
+    const held = driver.holdings().find(holding => holding.path === path)?.disks ?? [];
     for (const target of new Set([...before, ...after].map(disk => disk.target))) {
       const old = before.find(disk => disk.target === target);
       const now = after.find(disk => disk.target === target);
-      if (isSame(old, now)) continue;
+      const has = held.find(disk => disk.target === target);
+      // A drive may have another medium than its file said; other disks are as they were where nothing is said of them.
+      if (isSame(old, now) && !now?.isCdrom) continue;
       const place = now && (await resolved(now));
+      // What the guest has, or has not, already: an edit by hand, or an agent that was killed between file and guest.
+      if (place ? has?.source === place.source && (has !== undefined || place.isCdrom) && isSame(old, now) : !has)
+        continue;
+      if (place && !place.isCdrom && has?.source === place.source && has?.mode === place.mode) continue;
       if (place) disks.requireFree('change', path, [place]);
       // What leaves may have lost its file meanwhile, which must not keep it there.
-      acts.push(change(old && (await resolved(old).catch(() => old)), place));
+      const leaving = old && (has || old.isCdrom) ? await resolved(old).catch(() => old) : undefined;
+      acts.push(change(leaving, place));
     }
     return acts;
   }
@@ -145,23 +162,45 @@ export class GuestEditing {
     before: readonly NetworkInterface[],
     after: readonly NetworkInterface[],
   ): LiveAct[] {
-    const { driver } = this.#parts;
-    const swap = async (from: NetworkInterface | undefined, to: NetworkInterface | undefined): Promise<void> => {
-      if (from) await driver.detachNetworkInterface(path, from.mac, caller);
-      if (to) await driver.attachNetworkInterface(path, to, caller);
-    };
+    const { driver, planner } = this.#parts;
+    const held = driver.holdings().find(holding => holding.path === path)?.macs ?? [];
+    const swap = (from: NetworkInterface | undefined, to: NetworkInterface | undefined): Promise<void> =>
+      exchangeParts(
+        from,
+        to,
+        card => driver.detachNetworkInterface(path, card.mac, caller),
+        card => driver.attachNetworkInterface(path, card, caller),
+      );
     return [...new Set([...before, ...after].map(card => card.mac))].flatMap(mac => {
       const old = before.find(card => card.mac === mac);
       const now = after.find(card => card.mac === mac);
-      if (isSame(old, now)) return [];
+      const leaving = held.includes(mac) ? old : undefined;
+      if (isSame(old, now) || isSame(leaving, now) || (!old && held.includes(mac))) return [];
       requireBridge('change', path, now?.bridge);
-      return [{ act: () => swap(old, now), undo: () => swap(now, old) }];
+      if (now) planner.requireOwnIdentity('change', path, { networkInterfaces: [now] });
+      return [{ act: () => swap(leaving, now), undo: () => swap(now, leaving) }];
     });
   }
 }
 
 function exchange<T>(before: T, after: T, set: (value: T) => Promise<void>): LiveAct {
   return { act: () => set(after), undo: () => set(before) };
+}
+
+/** One part in place of another: the old one comes back where the new one cannot be had. */
+async function exchangeParts<T>(
+  from: T | undefined,
+  to: T | undefined,
+  detach: (part: T) => Promise<void>,
+  attach: (part: T) => Promise<void>,
+): Promise<void> {
+  if (from) await detach(from);
+  try {
+    if (to) await attach(to);
+  } catch (error) {
+    if (from) await attach(from);
+    throw error;
+  }
 }
 
 /** Plain records of the model are the same when they are written the same. */
@@ -181,4 +220,11 @@ async function runAll(acts: readonly LiveAct[]): Promise<void> {
     for (const act of done.reverse()) await act.undo().catch(() => undefined);
     throw error;
   }
+}
+
+/** Whether something leaves that the system inside must let go of. */
+function removesDevice(before: GuestConfig, after: GuestConfig): boolean {
+  const isLost = (old: Disk): boolean => !old.isCdrom && !after.disks.some(now => isSame(old, now));
+  const isCardLost = (old: NetworkInterface): boolean => !after.networkInterfaces.some(now => isSame(old, now));
+  return before.disks.some(isLost) || before.networkInterfaces.some(isCardLost);
 }

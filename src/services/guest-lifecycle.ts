@@ -146,7 +146,13 @@ export class GuestLifecycle {
     const found = await driver.adopt({ log });
     for (const domain of found) consoles.follow(domain.path);
     const paths = new Set([...records.list().map(record => record.path), ...found.map(domain => domain.path)]);
-    await Promise.all([...paths].map(path => this.#reconcile(path)));
+    const look = (path: GuestPath, appliesPolicy: boolean): Promise<void> =>
+      this.#reconcile(path, appliesPolicy).catch((error: unknown) =>
+        log.error({ guest: path, err: error }, 'the record of a guest could not be brought up to date'),
+      );
+    await Promise.all([...paths].map(path => look(path, false)));
+    // What their systems' ends ask for may take long, and no guest keeps the agent from answering for the others.
+    for (const path of paths) void look(path, true);
   }
 
   /** Ends the waiting of acts, so that the agent can stop: guests that were asked to power off go on doing so. */
@@ -273,12 +279,15 @@ export class GuestLifecycle {
     );
   }
 
-  #reconcile(path: GuestPath): Promise<void> {
+  #reconcile(path: GuestPath, appliesPolicy = true): Promise<void> {
     const { driver, lanes, log, records } = this.#parts;
     return lanes.follow(path, 'look at', async () => {
       this.#toReconcile.delete(path);
       const record = records.find(path);
-      const domain = await this.#applyEndPolicy(await driver.inspect(path), record?.status);
+      const found = await driver.inspect(path);
+      // What was stored says what its end was to be: it stays until that is done.
+      if (!appliesPolicy && hasEndedInside(found)) return;
+      const domain = appliesPolicy ? await this.#applyEndPolicy(found, record?.status) : found;
       if (!record && domain.state === 'absent') return;
       if (!record) await records.setStatus(path, 'UNKNOWN', 'found running');
       const now = records.get(path);
@@ -293,13 +302,14 @@ export class GuestLifecycle {
   /** Does what the guest's on_poweroff and on_crash say, whether its system ended just now or while no agent ran. */
   async #applyEndPolicy(domain: Domain, stored: GuestStatus | undefined): Promise<Domain> {
     const { coreDumps, driver, log, records } = this.#parts;
-    if ((domain.state !== 'halted' && domain.state !== 'crashed') || !domain.ends) return domain;
+    if (!hasEndedInside(domain) || !domain.ends) return domain;
     const wasRebooting = stored === 'REBOOTING' && domain.state === 'halted';
     const action = wasRebooting ? 'restart' : domain.ends[domain.state === 'halted' ? 'poweroff' : 'crash'];
     if (action === 'preserve') return domain;
     log.info({ guest: domain.path, state: domain.state, action }, 'the system of a guest ended');
     if (domain.state === 'crashed' && (domain.ends.dumpsCore || coreDumps.always)) {
-      await coreDumps.dump(domain.path, Number(records.find(domain.path)?.fields['memory'] ?? 0), { log });
+      const memoryMib = Number(records.find(domain.path)?.fields['memory'] ?? 0);
+      await coreDumps.dump(domain.path, memoryMib, { log }, this.#closing.signal);
     }
     if (action === 'restart') await driver.reset(domain.path, { log });
     else await driver.destroy(domain.path, { log });
@@ -331,6 +341,10 @@ export class GuestLifecycle {
       }
     }
   }
+}
+
+function hasEndedInside({ state }: Domain): boolean {
+  return state === 'halted' || state === 'crashed';
 }
 
 function isOff(domain: Domain): boolean {

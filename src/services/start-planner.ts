@@ -52,6 +52,12 @@ export interface StartPlannerParts {
   readonly processors: number;
 }
 
+/** By what a guest is known to others. */
+interface GuestIdentity {
+  readonly uuid?: string;
+  readonly networkInterfaces: readonly { readonly mac: string }[];
+}
+
 /** Memory that a hypervisor needs beside that of the guest. */
 const OVERHEAD_MIB = 48;
 
@@ -74,7 +80,7 @@ export class StartPlanner {
     for (const { bridge } of config.networkInterfaces) requireBridge('start', path, bridge);
     const disks = await Promise.all(config.disks.map(disk => this.#parts.disks.resolve('start', path, disk)));
     this.#parts.disks.requireFree('start', path, disks);
-    this.#requireOwnIdentity(path, config);
+    this.requireOwnIdentity('start', path, config);
     const temporary = config.boot.from === 'bootloader' ? this.#parts.makeDirectory(path) : undefined;
     try {
       const boot = await this.#bootOnDisk(caller, path, config, disks, temporary);
@@ -141,16 +147,20 @@ export class StartPlanner {
     );
   }
 
-  /** Two systems with one identity or one address disturb each other and all that talk to them. */
-  #requireOwnIdentity(path: GuestPath, { networkInterfaces, uuid }: GuestConfig): void {
+  /**
+   * Two systems with one identity or one address disturb each other and all that talk to them.
+   * @throws AgentError IN_USE
+   */
+  requireOwnIdentity(act: string, path: GuestPath, { networkInterfaces, uuid }: GuestIdentity): void {
     for (const held of this.#parts.driver.holdings()) {
       if (held.path === path) continue;
       const mac = networkInterfaces.find(card => held.macs.includes(card.mac))?.mac;
-      const what = held.uuid === uuid ? `uuid ${uuid}` : mac === undefined ? undefined : `network address ${mac}`;
+      const isTwin = uuid !== undefined && held.uuid === uuid;
+      const what = isTwin ? `uuid ${uuid}` : mac === undefined ? undefined : `network address ${mac}`;
       if (what === undefined) continue;
       throw new AgentError(
         'IN_USE',
-        `start ${path}: ${held.path} runs with the same ${what}; remove it from vm.cfg, and a new one is made`,
+        `${act} ${path}: ${held.path} runs with the same ${what}; remove it from vm.cfg, and a new one is made`,
       );
     }
   }
@@ -170,6 +180,13 @@ export class StartPlanner {
       find('kernel', boot.kernel),
       boot.ramdisk === undefined ? undefined : find('ramdisk', boot.ramdisk),
     ]);
+    // QEMU takes a comma in the name of a ramdisk for the end of one and the beginning of the next (multiboot modules).
+    if (ramdisk !== undefined && /[,\s]/.test(ramdisk)) {
+      throw new AgentError(
+        'BAD_CONFIG',
+        `start ${path}: ramdisk ${quote(ramdisk)} has a comma or a blank in its name; rename it`,
+      );
+    }
     return { ...boot, kernel, ramdisk };
   }
 

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { AgentError } from '../../errors.ts';
 import type { Clock } from '../../host/clock.ts';
+import { groupWeight } from '../../host/processor-groups.ts';
+import type { ProcessorShare } from '../../model/guest-config.ts';
 
 /** A QEMU of this server. */
 export interface QemuProcess {
@@ -15,6 +17,7 @@ export interface QemuProcess {
  * with no descriptor of ours but the log file.
  * @param unitName name of the scope, without its suffix
  * @param processors numbers of the host processors it may run on; none stands for all
+ * @param share of processor time, where systemd gives it
  * @throws AgentError HYPERVISOR when the program cannot be run
  */
 export function spawnQemu(
@@ -23,10 +26,11 @@ export function spawnQemu(
   logFile: string,
   unitName: string,
   processors: readonly number[] = [],
+  share: ProcessorShare = { weight: undefined, capPercent: undefined },
 ): QemuProcess {
   const log = openSync(logFile, 'a', 0o600);
   try {
-    const [command, ...rest] = [...scopeCommand(unitName), ...affinityCommand(processors), program, ...args];
+    const [command, ...rest] = [...scopeCommand(unitName, share), ...affinityCommand(processors), program, ...args];
     const child = spawn(command!, rest, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
     if (child.pid === undefined) {
       child.on('error', () => undefined);
@@ -40,9 +44,15 @@ export function spawnQemu(
 }
 
 /** systemd-run(1) with --scope replaces itself by the command: the process id is that of QEMU. */
-function scopeCommand(unitName: string): string[] {
+function scopeCommand(unitName: string, { capPercent, weight }: ProcessorShare): string[] {
   if (!existsSync('/run/systemd/system')) return [];
-  return ['systemd-run', '--scope', '--quiet', '--collect', `--unit=${unitName}`, '--slice=ovs-guests.slice', '--'];
+  // Asked for as properties, systemd gives the scope the controller that they need (systemd.resource-control(5)).
+  const properties = [
+    ...(weight === undefined ? [] : [`--property=CPUWeight=${groupWeight(weight)}`]),
+    ...(capPercent === undefined ? [] : [`--property=CPUQuota=${capPercent}%`]),
+  ];
+  const unit = [`--unit=${unitName}`, '--slice=ovs-guests.slice', ...properties];
+  return ['systemd-run', '--scope', '--quiet', '--collect', ...unit, '--'];
 }
 
 /** taskset(1) replaces itself by the command as well. */

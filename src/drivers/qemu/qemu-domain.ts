@@ -13,6 +13,8 @@ import type { RunDirectory, RunNote } from './run-directory.ts';
 
 /** Time for one answer of a QEMU that lives. */
 const ANSWER_MS = 5_000;
+/** Time for a QEMU to end by itself after its system powered off. */
+const ENDING_MS = 1_000;
 /** Time to write a guest's whole memory. */
 const DUMP_MS = 3_600_000;
 /** Time for a QEMU to end after it was told to, before it is killed. */
@@ -42,6 +44,13 @@ export class QemuDomain {
   readonly #onEvent: (event: QmpEvent) => void;
   readonly #onEnd: (reason: string) => void;
   #ending: Promise<void> | undefined;
+  /**
+   * Its system powered off, and QEMU ends or pauses. One that ends is not asked meanwhile: QEMU 7.2 may wait for ever for a
+   * question that comes while it clears up its monitors.
+   */
+  #isShuttingDown = false;
+  /** Aborted when the domain is let go of. */
+  readonly #gone = new AbortController();
   readonly #watchers = new Set<(event: QmpEvent) => void>();
   #note: RunNote;
   #monitor: QmpConnection | undefined;
@@ -95,12 +104,14 @@ export class QemuDomain {
 
   /**
    * Does something and waits for an event that follows from it.
+   * @param signal ends the waiting, as the end of QEMU does
    * @returns undefined when it does not come in time
    */
   async eventAfter(
     isIt: (event: QmpEvent) => boolean,
     timeoutMs: number,
     act: () => Promise<unknown>,
+    signal?: AbortSignal,
   ): Promise<QmpEvent | undefined> {
     const stop = new AbortController();
     let found: QmpEvent | undefined;
@@ -112,7 +123,8 @@ export class QemuDomain {
     this.#watchers.add(watcher);
     try {
       await act();
-      await this.#clock.sleep(timeoutMs, stop.signal).catch(() => undefined);
+      const either = AbortSignal.any([stop.signal, this.#gone.signal, ...(signal ? [signal] : [])]);
+      await this.#clock.sleep(timeoutMs, either).catch(() => undefined);
       return found;
     } finally {
       this.#watchers.delete(watcher);
@@ -174,11 +186,12 @@ export class QemuDomain {
   }
 
   /** @throws AgentError HYPERVISOR when QEMU cannot write the file, which is then incomplete */
-  async dumpCore(file: string): Promise<void> {
+  async dumpCore(file: string, signal?: AbortSignal): Promise<void> {
     const done = await this.eventAfter(
       ({ event }) => event === 'DUMP_COMPLETED',
       DUMP_MS,
       () => this.execute('dump-guest-memory', { paging: false, protocol: `file:${file}`, detach: true }),
+      signal,
     );
     const { status } = (done?.data['result'] ?? {}) as { status?: unknown };
     if (status !== 'completed') {
@@ -212,6 +225,7 @@ export class QemuDomain {
   /** Lets go of the monitor; the guest lives on. */
   release(): void {
     this.#ended = true;
+    this.#gone.abort();
     this.#monitor?.close();
   }
 
@@ -239,16 +253,31 @@ export class QemuDomain {
   }
 
   async #state(): Promise<DomainState> {
+    if (this.#isShuttingDown) await this.#endOr(ENDING_MS);
     try {
-      return await this.askState();
+      const state = await this.askState();
+      // It was told to stay.
+      this.#isShuttingDown = false;
+      return state;
     } catch (error) {
       if (!this.#ended && this.isAlive()) {
         this.#log.warn({ err: error, guest: this.path }, 'QEMU does not answer');
-        return 'unreachable';
+        if (!this.#isShuttingDown) return 'unreachable';
+        this.#log.warn({ guest: this.path }, 'its system powered off, and QEMU hangs at its end; it is ended');
+        killProcess(this.process.id);
+        await this.process.ended;
       }
       await this.ended();
       return 'absent';
     }
+  }
+
+  /** Waits for the process to end, but no longer than that. */
+  async #endOr(timeoutMs: number): Promise<void> {
+    const stop = new AbortController();
+    const late = this.#clock.sleep(timeoutMs, stop.signal).catch(() => undefined);
+    await Promise.race([this.process.ended, late]);
+    stop.abort();
   }
 
   isAlive(): boolean {
@@ -257,7 +286,10 @@ export class QemuDomain {
 
   #heard(event: QmpEvent): void {
     for (const watcher of [...this.#watchers]) watcher(event);
-    if (event.event === 'SHUTDOWN') this.#endReason = endReason(String(event.data['reason']));
+    if (event.event === 'SHUTDOWN') {
+      this.#endReason = endReason(String(event.data['reason']));
+      this.#isShuttingDown = true;
+    }
     this.#onEvent(event);
   }
 

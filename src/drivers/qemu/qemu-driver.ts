@@ -113,7 +113,7 @@ export class QemuDriver implements Driver {
       await makeTaps(taps, clock);
       const pinned = [...new Set(config.pinning.flat())].sort((left, right) => left - right);
       const processors = pinned.length > 0 ? pinned : this.#parts.processors;
-      const qemu = spawnQemu(program, args, place.logFile, place.unitName, processors);
+      const qemu = spawnQemu(program, args, place.logFile, place.unitName, processors, config.share);
       context.log.info({ guest: path, processId: qemu.id, accelerator: this.#accelerator }, 'QEMU started');
       domain = this.#keep(note, place, qemu);
       const state = await this.#reach(domain, watcher);
@@ -195,8 +195,8 @@ export class QemuDriver implements Driver {
     return this.#get('change', path).setVncPassword(password);
   }
 
-  dumpCore(path: GuestPath, file: string): Promise<void> {
-    return this.#get('dump', path).dumpCore(file);
+  dumpCore(path: GuestPath, file: string, _context: ActContext, signal?: AbortSignal): Promise<void> {
+    return this.#get('dump', path).dumpCore(file, signal);
   }
 
   async openSerial(path: GuestPath): Promise<Duplex> {
@@ -334,7 +334,7 @@ export class QemuDriver implements Driver {
   }
 
   #heard(path: GuestPath, event: QmpEvent): void {
-    const telling = ['STOP', 'RESUME', 'SHUTDOWN', 'GUEST_PANICKED', 'RESET', 'BLOCK_IO_ERROR'];
+    const telling = ['STOP', 'RESUME', 'SHUTDOWN', 'GUEST_PANICKED', 'RESET', 'BLOCK_IO_ERROR', 'DUMP_COMPLETED'];
     if (!telling.includes(event.event)) return;
     this.#parts.log.debug({ guest: path, event: event.event, data: event.data }, 'QEMU tells');
     this.#tell({ path, kind: 'changed' });

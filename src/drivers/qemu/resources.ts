@@ -30,13 +30,14 @@ export class Resources {
   async setMemory(memoryMib: number): Promise<void> {
     const summary = (await this.#domain.execute('query-memory-size-summary')) as MemorySummary;
     const totalMib = (summary['base-memory'] + (summary['plugged-memory'] ?? 0)) / MIB;
-    if (memoryMib > totalMib) await this.#plugMemory(totalMib, memoryMib);
+    const plugged = memoryMib > totalMib ? await this.#plugMemory(totalMib, memoryMib) : undefined;
     const before = await this.#balloonMib();
     if (before === memoryMib) return;
     await this.#domain.execute('balloon', { value: memoryMib * MIB });
     const after = await this.#untilBalloon(memoryMib);
     if (after === memoryMib) return;
     await this.#domain.execute('balloon', { value: before * MIB });
+    if (plugged !== undefined) await this.#unplugMemory(plugged);
     throw this.#refuse(
       'HYPERVISOR',
       `the system inside went to ${after} MiB and not to ${memoryMib}; it needs the virtio balloon driver and that much to spare`,
@@ -59,7 +60,14 @@ export class Resources {
       await this.#domain.execute('device_add', { driver: slot.type, id: processorId(slot), ...slot.props });
     }
     const surplus = present.slice(count).reverse();
-    for (const slot of surplus) await this.#unplugProcessor(slot, present.length);
+    // All or none: those of the start cannot leave.
+    if (surplus.some(slot => !isOurs(slot))) {
+      throw this.#refuse(
+        'NOT_SUPPORTED',
+        `the processors that it was started with stay while it runs (it has ${present.length}); stop it first`,
+      );
+    }
+    for (const slot of surplus) await this.#unplugProcessor(slot);
   }
 
   /** Binds each processor of the guest, which QEMU runs as a thread, to processors of the host. */
@@ -76,7 +84,7 @@ export class Resources {
     );
   }
 
-  async #plugMemory(totalMib: number, memoryMib: number): Promise<void> {
+  async #plugMemory(totalMib: number, memoryMib: number): Promise<string> {
     const sizeMib = Math.ceil((memoryMib - totalMib) / MEMORY_BLOCK_MIB) * MEMORY_BLOCK_MIB;
     const id = `memory-${totalMib}`;
     await this.#domain.execute('object-add', {
@@ -100,11 +108,21 @@ export class Resources {
         );
       });
     // A balloon that is blown up before the module is in use would take the memory that its use needs.
-    if (answer && ostOf(answer.data).status === 0) return;
+    if (answer && ostOf(answer.data).status === 0) return id;
     throw this.#refuse(
       'HYPERVISOR',
       `the system inside does not take ${sizeMib} MiB more while it runs; it needs ACPI memory hot-plug, or a stop and a start`,
     );
+  }
+
+  /** Takes a module back where the system inside lets go of it, as it can while it has not used it. */
+  async #unplugMemory(id: string): Promise<void> {
+    const event = await this.#domain.eventAfter(
+      ({ data, event: name }) => name === 'DEVICE_DELETED' && data['device'] === id,
+      GIVE_BACK_MS,
+      () => this.#domain.execute('device_del', { id }),
+    );
+    if (event) await this.#domain.execute('object-del', { id: `${id}-backend` });
   }
 
   async #balloonMib(): Promise<number> {
@@ -121,14 +139,8 @@ export class Resources {
     }
   }
 
-  async #unplugProcessor(slot: ProcessorSlot, present: number): Promise<void> {
+  async #unplugProcessor(slot: ProcessorSlot): Promise<void> {
     const id = processorId(slot);
-    if (!slot['qom-path']?.endsWith(`/${id}`)) {
-      throw this.#refuse(
-        'NOT_SUPPORTED',
-        `the processors that it was started with stay while it runs (it has ${present}); stop it first`,
-      );
-    }
     const event = await this.#domain.eventAfter(
       ({ data, event: name }) => name === 'DEVICE_DELETED' && data['device'] === id,
       GIVE_BACK_MS,
@@ -157,6 +169,11 @@ interface ProcessorSlot {
   readonly type: string;
   readonly props: Readonly<Record<string, number>>;
   readonly 'qom-path'?: string;
+}
+
+/** Whether a processor was plugged in by us: those of the start have no id. */
+function isOurs(slot: ProcessorSlot): boolean {
+  return slot['qom-path']?.endsWith(`/${processorId(slot)}`) === true;
 }
 
 function processorId(slot: ProcessorSlot): string {

@@ -92,6 +92,51 @@ describe('a change of a guest file', () => {
     expect(services.machine.domains.get(path)).toMatchObject({ memoryMib: 64, vcpus: 1 });
   });
 
+  it('of a disk that cannot be exchanged leaves the guest the one it has', async () => {
+    const services = guestServices({
+      lines: ["disk = ['file:/OVS/a,xvda,w']"],
+      wrap: driver =>
+        new Proxy(driver, {
+          get(target, name) {
+            const member: unknown = Reflect.get(target, name);
+            if (name !== 'attachDisk') return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+            return (guest: typeof path, disk: { source?: string }, context: typeof caller) =>
+              disk.source?.endsWith('/b')
+                ? Promise.reject(new AgentError('HYPERVISOR', 'it failed'))
+                : target.attachDisk(guest, disk as never, context);
+          },
+        }),
+    });
+    for (const name of ['a', 'b']) addImage(services, `/OVS/${name}`);
+    await services.lifecycle.start(caller, path);
+    const change = services.configuration.write(caller, path, { disk: ['file:/OVS/b,xvda,w'] }, undefined);
+    await expect(change).rejects.toMatchObject({ code: 'HYPERVISOR' });
+    expect(services.driver.holdings()[0]?.disks).toMatchObject([{ target: 'xvda', source: `${services.root}/OVS/a` }]);
+    expect(fileOf(services)).toContain('/OVS/a,xvda');
+  });
+
+  it('that an agent did not finish before it was killed is finished by the same call again', async () => {
+    const services = guestServices({ lines: ["disk = ['file:/OVS/a,xvda,w']"] });
+    addImage(services, '/OVS/a');
+    await services.lifecycle.start(caller, path);
+    // The file was written, and the guest not yet changed.
+    writeFileSync(join(services.root, path, 'vm.cfg'), fileOf(services).replace("'file:/OVS/a,xvda,w'", ''));
+    await services.configuration.addDisk(caller, path, '/OVS/a', 'w');
+    await services.configuration.removeDisk(caller, path, '/OVS/a');
+    expect(services.driver.holdings()[0]?.disks).toEqual([]);
+  });
+
+  it('takes nothing from a guest that is paused and cannot let go of it', async () => {
+    const services = guestServices({ lines: ["disk = ['file:/OVS/a,xvda,w']"] });
+    addImage(services, '/OVS/a');
+    await services.lifecycle.start(caller, path);
+    await services.lifecycle.pause(caller, path);
+    await expect(services.configuration.removeDisk(caller, path, 'xvda')).rejects.toMatchObject({
+      code: 'WRONG_STATE',
+    });
+    expect(fileOf(services)).toContain('/OVS/a,xvda');
+  });
+
   it('that asks for more memory than is free changes nothing', async () => {
     const services = guestServices({ lines: ['maxmem = 4096'] });
     await services.lifecycle.start(caller, path);
@@ -121,6 +166,18 @@ describe('a change of a guest file', () => {
     await expect(late).rejects.toMatchObject({ code: 'STALE' });
     await expect(services.files.write(path, Buffer.from('x'), digest)).rejects.toMatchObject({ code: 'STALE' });
     expect(fileOf(services)).toContain('memory = 64');
+  });
+});
+
+describe('a CD-ROM', () => {
+  it('that was changed in the file only is changed in the drive by the same image again', async () => {
+    const services = guestServices({ lines: ["disk = [',xvdc:cdrom,r']"] });
+    addImage(services, '/OVS/cd.iso');
+    await services.lifecycle.start(caller, path);
+    await services.configuration.changeCdrom(caller, path, '/OVS/cd.iso', true);
+    expect(services.driver.holdings()[0]?.disks).toEqual([]);
+    await services.configuration.changeCdrom(caller, path, '/OVS/cd.iso', false);
+    expect(services.driver.holdings()[0]?.disks).toMatchObject([{ target: 'xvdc', mode: 'r' }]);
   });
 });
 
@@ -178,6 +235,15 @@ describe('a disk', () => {
 });
 
 describe('a start', () => {
+  it('takes no ramdisk by a name that the hypervisor would read as two', async () => {
+    const services = guestServices({ lines: ["ramdisk = '/OVS/x,/etc/passwd'"] });
+    addImage(services, '/OVS/x,/etc/passwd');
+    await expect(services.lifecycle.start(caller, path)).rejects.toMatchObject({
+      code: 'BAD_CONFIG',
+      message: expect.stringContaining('a comma or a blank in its name') as string,
+    });
+  });
+
   it('writes the addresses it makes into the guest file, and nothing else', async () => {
     const services = guestServices({ lines: ["vif = ['', ' ', 'bridge=lo0x'] # three"] });
     await expect(services.lifecycle.start(caller, path)).rejects.toMatchObject({ code: 'NO_RESOURCES' });

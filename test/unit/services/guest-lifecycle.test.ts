@@ -3,6 +3,7 @@ import type { Driver } from '../../../src/drivers/driver.ts';
 import { SimulatedMachine } from '../../../src/drivers/simulated/simulated-driver.ts';
 import { AgentError } from '../../../src/errors.ts';
 import { caller, guestPath, guestServices } from '../../support/guest-services.ts';
+import { waitUntil } from '../../support/wait.ts';
 
 const path = guestPath;
 const agent = guestServices;
@@ -226,7 +227,7 @@ describe('an agent that starts', () => {
     machine.crash(path);
     const second = agent({ machine, root: first.root });
     await second.lifecycle.adopt();
-    expect(second.status()).toBe('RUNNING');
+    await waitUntil('it runs again', () => second.status() === 'RUNNING');
     expect(machine.domains.get(path)?.state).toBe('running');
   });
 
@@ -239,7 +240,8 @@ describe('an agent that starts', () => {
     machine.set(path, 'halted');
     const second = agent({ machine, root: first.root });
     await second.lifecycle.adopt();
-    expect(second.status()).toBe('RUNNING');
+    await waitUntil('it runs again', () => second.status() === 'RUNNING');
+    expect(machine.domains.get(path)?.state).toBe('running');
   });
 
   it('lists a guest that runs and that it has no record of', async () => {
