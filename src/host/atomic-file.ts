@@ -3,6 +3,7 @@ import {
   chmodSync,
   closeSync,
   fchmodSync,
+  fchownSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -12,20 +13,27 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** What follows the name of a file in that of one that was not finished. */
 export const UNFINISHED_FILE = /^\.[0-9a-f]{12}\.new$/;
 
 /**
  * Writes a file so that readers, and a crash, find the old text or the new one and nothing between.
  * @param mode permission bits of the file, whatever the umask is
+ * @param owner of the file; whoever writes it when left out
  */
-export function writeFileAtomically(path: string, data: string | Uint8Array, mode: number): void {
+export function writeFileAtomically(path: string, data: string | Uint8Array, mode: number, owner?: FileOwner): void {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
   const descriptor = openSync(temporary, 'wx', 0o600);
   try {
     try {
       const bytes = Buffer.from(data);
       for (let offset = 0; offset < bytes.length; ) offset += writeSync(descriptor, bytes, offset);
+      if (owner) fchownSync(descriptor, owner.uid, owner.gid);
       fchmodSync(descriptor, mode);
       fsyncSync(descriptor);
     } finally {

@@ -58,7 +58,7 @@ export class GuestFiles {
    */
   async write(path: GuestPath, bytes: Uint8Array, before: string): Promise<string> {
     const file = await this.#findGuestFile(path);
-    const { mode } = await stat(file);
+    const { gid, mode, uid } = await stat(file);
     const now = digestOf(await readFile(file));
     if (now !== before) {
       throw new AgentError(
@@ -67,7 +67,7 @@ export class GuestFiles {
       );
     }
     await removeUnfinished(file);
-    writeFileAtomically(file, bytes, mode & PERMISSION_BITS);
+    writeFileAtomically(file, bytes, mode & PERMISSION_BITS, { uid, gid });
     return digestOf(bytes);
   }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Driver } from '../../../src/drivers/driver.ts';
@@ -156,6 +156,16 @@ describe('a change of a guest file', () => {
     await services.configuration.setVcpus(caller, path, 2);
     expect(fileOf(services)).toMatch(/\nvcpus = 2\n$/);
     expect(services.records.find(path)).toBeUndefined();
+  });
+
+  it('leaves the file with its owner and its permissions', async () => {
+    const services = guestServices();
+    const file = join(services.root, path, 'vm.cfg');
+    chmodSync(file, 0o640);
+    chownSync(file, 1234, 1235);
+    await services.configuration.setVcpus(caller, path, 2);
+    const { gid, mode, uid } = statSync(file);
+    expect([uid, gid, mode & 0o777]).toEqual([1234, 1235, 0o640]);
   });
 
   it('by an old digest is refused, and so is one while somebody else writes', async () => {
