@@ -114,6 +114,11 @@ export interface Disk {
 export const diskModes = ['r', 'w', 'w!'] as const;
 export type DiskMode = (typeof diskModes)[number];
 
+/** As Xen's block script: readers among themselves, and those who all said w! (xl-disk-configuration(5)). */
+export function canShare(mode: DiskMode, other: DiskMode): boolean {
+  return mode === other && mode !== 'w';
+}
+
 export interface NetworkInterface {
   /** Lower case, with colons. */
   readonly mac: string;

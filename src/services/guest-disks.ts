@@ -2,7 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import type { Holdings } from '../drivers/driver.ts';
 import { AgentError } from '../errors.ts';
 import { findHolders } from '../host/file-holders.ts';
-import type { Disk, DiskMode } from '../model/guest-config.ts';
+import { canShare, type Disk } from '../model/guest-config.ts';
 import { type GuestPath, quote } from '../model/guest-path.ts';
 import { findRealPath, type GuestFiles, type PathMap } from './guest-files.ts';
 import { findQcow2Reference } from './qcow2.ts';
@@ -65,11 +65,6 @@ export class GuestDisks {
       )
       .join('');
   }
-}
-
-/** As Xen's block script: readers among themselves, and those who all said w! (xl-disk-configuration(5)). */
-export function canShare(mode: DiskMode, other: DiskMode): boolean {
-  return mode === other && mode !== 'w';
 }
 
 /** Devices are those of this server, whatever root directory the agent has. */

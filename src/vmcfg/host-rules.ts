@@ -1,3 +1,4 @@
+import { canShare } from '../model/guest-config.ts';
 import { quote } from '../model/guest-path.ts';
 import type { CheckSubject, Draft, Rule } from './checks.ts';
 
@@ -159,7 +160,7 @@ function disksInUse({ config, neighbours }: CheckSubject): Draft[] {
   return config.disks.flatMap(({ mode, source, target }) =>
     neighbours.flatMap((other): Draft[] => {
       const theirs = other.disks.find(disk => disk.source === source);
-      if (source === undefined || !theirs || (mode === theirs.mode && mode !== 'w')) return [];
+      if (source === undefined || !theirs || canShare(mode, theirs.mode)) return [];
       return [
         {
           code: 'DISK_IN_USE',
