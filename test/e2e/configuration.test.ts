@@ -201,6 +201,20 @@ describe('network cards', () => {
     }
   });
 
+  it('with a name of their own on the server come and go again', async () => {
+    const namespace = new NetworkNamespace('xenbr0');
+    daemon = await new Daemon([], namespace.name).start();
+    const path = daemon.makeGuest('named');
+    await ok('start_vm', path);
+    await Shell.of(path);
+    for (let round = 0; round < 2; round++) {
+      await ok('set_vm_config', path, { vif: ['mac=00:16:3e:00:00:42, bridge=xenbr0, vifname=mytap'] });
+      expect(namespace.interfaces()).toContain('mytap');
+      await ok('xen_remove_vif', path, '00:16:3e:00:00:42');
+      expect(namespace.interfaces()).not.toContain('mytap');
+    }
+  });
+
   it('never take or remove an interface of somebody else', async () => {
     const namespace = new NetworkNamespace('xenbr0');
     namespace.run('ip', 'link', 'add', 'theirs0', 'type', 'bridge');

@@ -81,7 +81,7 @@ export class HotPlug {
     const taps = card.bridge === undefined ? [] : [{ name, bridge: card.bridge, rateLimit: card.rateLimit }];
     requireRoomFor(taps);
     // Written down first: whatever happens in between, an interface of a guest that has ended is removed.
-    this.#domain.hold({}, [...note.taps, ...taps.map(tap => tap.name)]);
+    this.#domain.hold({}, { ...note.taps, ...Object.fromEntries(taps.map(tap => [card.mac, tap.name])) });
     try {
       await makeTaps(taps, this.#clock);
       await this.#domain.execute('netdev_add', networkOf(card, name, this.#userNetwork));
@@ -105,14 +105,9 @@ export class HotPlug {
     await this.#removeDevice(cardId(mac));
     await this.#domain.execute('netdev_del', { id: networkId(mac) });
     const { holdings, taps } = this.#domain.note;
-    // A tap that QEMU has let go of has no carrier; which one it was follows from the card's address.
-    const suffix = mac.replaceAll(':', '').slice(-6);
-    const gone = taps.filter(name => name.endsWith(`.${suffix}`));
-    await removeTaps(gone, this.#clock);
-    this.#domain.hold(
-      { macs: holdings.macs.filter(other => other !== mac) },
-      taps.filter(name => !gone.includes(name)),
-    );
+    const { [mac]: gone, ...others } = taps;
+    if (gone !== undefined) await removeTaps([gone], this.#clock);
+    this.#domain.hold({ macs: holdings.macs.filter(other => other !== mac) }, others);
   }
 
   async #addImage(disk: Disk, source: string): Promise<void> {

@@ -310,7 +310,7 @@ export class QemuDomain {
 
 /** Removes what was made on this server for a guest that has ended: its interfaces, its group, its note last. */
 export async function clearUpAfter(note: RunNote, place: RunDirectory, clock: Clock): Promise<void> {
-  await removeTaps(note.taps, clock);
+  await removeTaps(Object.values(note.taps), clock);
   removeProcessorGroup(place.unitName);
   place.clear();
 }

@@ -102,7 +102,7 @@ export class QemuDriver implements Driver {
       kind: config.kind,
       holdings: holdingsOf(plan),
       hasConsole: config.serialPorts.includes('console'),
-      taps: taps.map(tap => tap.name),
+      taps: Object.fromEntries(taps.map(tap => [tap.mac, tap.name])),
     };
     place.prepare(note);
     const args = qemuArguments(config, { ...host, accelerator: this.#accelerator }, place.files, momentOf(clock));
@@ -345,11 +345,18 @@ export class QemuDriver implements Driver {
   }
 }
 
-function tapsOf(config: GuestConfig, place: RunDirectory): Tap[] {
+function tapsOf(config: GuestConfig, place: RunDirectory): (Tap & { readonly mac: string })[] {
   return config.networkInterfaces.flatMap(card =>
     card.bridge === undefined
       ? []
-      : [{ name: tapInterfaceName(card, place.files.interfacePrefix), bridge: card.bridge, rateLimit: card.rateLimit }],
+      : [
+          {
+            mac: card.mac,
+            name: tapInterfaceName(card, place.files.interfacePrefix),
+            bridge: card.bridge,
+            rateLimit: card.rateLimit,
+          },
+        ],
   );
 }
 

@@ -14,8 +14,8 @@ export interface RunNote {
   readonly kind: GuestConfig['kind'];
   readonly holdings: Holdings;
   readonly hasConsole: boolean;
-  /** Names of the tap interfaces that were made for it. */
-  readonly taps: readonly string[];
+  /** Names of the tap interfaces that were made for it, by the addresses of the cards. */
+  readonly taps: Readonly<Record<string, string>>;
 }
 
 /**
@@ -111,7 +111,7 @@ export class RunDirectory {
         kind: 'para',
         hasConsole: true,
         holdings: { path, uuid: '', macs: [], disks: [] },
-        taps: [],
+        taps: {},
         ...written,
         path,
       };
