@@ -26,6 +26,35 @@ export function absentDomain(path: GuestPath): Domain {
   return { path, state: 'absent', processId: undefined, vncPort: undefined, ends: undefined };
 }
 
+/**
+ * What a domain has used since it was started, from the guest's point of view. Counters begin anew with each start of its
+ * process, and the bytes of a disk or card leave with it: they may fall.
+ */
+export interface DomainStatistics {
+  readonly path: GuestPath;
+  readonly state: DomainState;
+  readonly processId: number | undefined;
+  readonly vcpus: number;
+  /** Of all its processors together, and of what the hypervisor does for it. */
+  readonly processorTimeMs: number;
+  /** What the guest has now. */
+  readonly memoryMib: number;
+  /** What it may grow to while it runs. */
+  readonly maxMemoryMib: number;
+  readonly blocks: {
+    readonly readBytes: number;
+    readonly writtenBytes: number;
+    readonly reads: number;
+    readonly writes: number;
+  };
+  readonly network: { readonly receivedBytes: number; readonly sentBytes: number };
+  /**
+   * For how many milliseconds the hypervisor itself was not asked: so old are state, vcpus, memory and blocks. The other
+   * figures are of now.
+   */
+  readonly answerAgeMs: number;
+}
+
 /** What a domain holds on to while it is there. */
 export interface Holdings {
   readonly path: GuestPath;
@@ -80,6 +109,12 @@ export interface Driver {
 
   /** Asks the hypervisor, never our memory of an earlier answer. State `absent` when there is no such domain. */
   inspect(path: GuestPath): Promise<Domain>;
+
+  /**
+   * What all domains of this server use, in one go. Never throws, and never waits long for one that does not answer or is
+   * ending: that one is told of with its last figures, or not at all.
+   */
+  statistics(): Promise<readonly DomainStatistics[]>;
 
   /** What the domains of this server hold on to, from what was written down when they got it; nobody is asked. */
   holdings(): readonly Holdings[];

@@ -2,7 +2,13 @@ import { rmSync, statSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentError } from '../../src/errors.ts';
-import { type DomainEvent, type Driver, type Holdings, type StartPlan } from '../../src/drivers/driver.ts';
+import {
+  type DomainEvent,
+  type DomainStatistics,
+  type Driver,
+  type Holdings,
+  type StartPlan,
+} from '../../src/drivers/driver.ts';
 import type { Disk, EndPolicy, GuestConfig, NetworkInterface } from '../../src/model/guest-config.ts';
 import { type GuestPath, parseGuestPath } from '../../src/model/guest-path.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -17,6 +23,8 @@ export interface DriverHarness {
   makeImage(name: string): string;
   /** Waits until the system inside answers its power button. */
   untilUp(path: GuestPath): Promise<void>;
+  /** The system inside computes for a while, and writes and reads some of its first disk. */
+  workInside(path: GuestPath): Promise<void>;
   /** The system inside powers off, or crashes, of its own accord. */
   powerOffInside(path: GuestPath): Promise<void>;
   crashInside(path: GuestPath): Promise<void>;
@@ -191,6 +199,84 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
       expect(await stateOf(other)).toBe('running');
       await driver.destroy(path, context);
       await untilEnded();
+    });
+
+    describe('tells what its domains use:', () => {
+      const statisticsOf = async (which = path): Promise<DomainStatistics | undefined> =>
+        (await driver.statistics()).find(one => one.path === which);
+
+      it('nothing of a server without domains', async () => {
+        expect(await driver.statistics()).toEqual([]);
+      });
+
+      it('of each domain its size, its process and the state it is in', async () => {
+        const { processId } = await driver.start(
+          harness.plan(path, usual, { memoryMib: 96, maxMemoryMib: 352, vcpus: 1, maxVcpus: 2 }),
+          context,
+        );
+        await driver.start(harness.plan(other, usual), context);
+        await driver.pause(other, context);
+        expect(await statisticsOf()).toMatchObject({
+          path,
+          processId,
+          state: 'running',
+          memoryMib: 96,
+          maxMemoryMib: 352,
+          vcpus: 1,
+        });
+        expect(await statisticsOf(other)).toMatchObject({ state: 'paused', maxMemoryMib: 96 });
+        await driver.unpause(other, context);
+        expect(await statisticsOf(other)).toMatchObject({ state: 'running' });
+        await driver.destroy(path, context);
+        expect((await driver.statistics()).map(one => one.path)).toEqual([other]);
+      });
+
+      it('counters that grow with what the system inside does, and begin anew with the next start', async () => {
+        const disks = [
+          {
+            source: harness.makeImage('system'),
+            sourceKind: 'file',
+            format: 'raw',
+            target: 'xvda',
+            isCdrom: false,
+            mode: 'w',
+          },
+        ] as const;
+        await driver.start(harness.plan(path, usual, { disks }), context);
+        await harness.untilUp(path);
+        const before = (await statisticsOf())!;
+        await harness.workInside(path);
+        // Of the hypervisor it is asked at its own pace.
+        let after = before;
+        await waitUntil('the disk was written', async () => {
+          after = (await statisticsOf())!;
+          return after.blocks.writtenBytes > before.blocks.writtenBytes;
+        });
+        expect(after.processorTimeMs).toBeGreaterThan(before.processorTimeMs);
+        expect(after.blocks.readBytes).toBeGreaterThan(before.blocks.readBytes);
+        expect(after.blocks.reads).toBeGreaterThan(before.blocks.reads);
+        expect(after.blocks.writes).toBeGreaterThan(before.blocks.writes);
+        await driver.destroy(path, context);
+        await driver.start(harness.plan(path, usual, { disks }), context);
+        const anew = (await statisticsOf())!;
+        expect(anew.processorTimeMs).toBeLessThan(after.processorTimeMs);
+        expect(anew.blocks.writtenBytes).toBe(0);
+      });
+
+      it('what a domain has now, after its memory and processors were changed, to a later driver as well', async () => {
+        await driver.start(
+          harness.plan(path, usual, { memoryMib: 96, maxMemoryMib: 352, vcpus: 1, maxVcpus: 2 }),
+          context,
+        );
+        await harness.untilUp(path);
+        await driver.statistics();
+        await driver.setMemory(path, 224, context);
+        await driver.setVcpus(path, 2, context);
+        expect(await statisticsOf()).toMatchObject({ memoryMib: 224, maxMemoryMib: 352, vcpus: 2 });
+        await driver.close();
+        driver = await ready();
+        expect(await statisticsOf()).toMatchObject({ memoryMib: 224, maxMemoryMib: 352, vcpus: 2 });
+      });
     });
 
     describe('changes a domain that runs:', () => {

@@ -59,6 +59,14 @@ driverContract('QEMU', (): DriverHarness => {
       await line.expect(/DEMO-GUEST-UP/);
       await line.untilShell();
     },
+    async workInside(path) {
+      const line = await consoleOf(path);
+      line.type(
+        'dd if=/dev/urandom of=/dev/vda bs=64k count=8 conv=fsync; dd if=/dev/vda of=/dev/null bs=64k count=16',
+      );
+      line.type('i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; echo work-is-"done"');
+      await line.expect(/work-is-done/);
+    },
     powerOffInside: async path => (await consoleOf(path)).type('poweroff'),
     crashInside: async path => (await consoleOf(path)).type('echo c > /proc/sysrq-trigger'),
     async dispose() {

@@ -15,6 +15,14 @@ driverContract('simulated', (): DriverHarness => {
     plan: (path, ends, changes) => ({ path, config: demoConfig('guest', { ends, ...changes }) }),
     makeImage: name => makeImage(join(root, name)),
     untilUp: done,
+    workInside: path =>
+      done().then(() =>
+        machine.work(path, {
+          processorTimeMs: 500,
+          blocks: { readBytes: 8192, writtenBytes: 4096, reads: 2, writes: 1 },
+          network: { receivedBytes: 100, sentBytes: 50 },
+        }),
+      ),
     powerOffInside: path => done().then(() => machine.powerOff(path)),
     crashInside: path => done().then(() => machine.crash(path)),
     dispose: () => done().then(() => rmSync(root, { recursive: true })),

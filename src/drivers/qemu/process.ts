@@ -87,6 +87,15 @@ export function findQemuByMonitor(monitorPath: string): number | undefined {
   return undefined;
 }
 
+/** The command line of a process, its program first; undefined when there is no such process. */
+export function argumentsOf(id: number): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${id}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether a process is a QEMU with that monitor, and not a later process with the same number, nor one that has ended. */
 export function isQemuOf(id: number, monitorPath: string): boolean {
   try {

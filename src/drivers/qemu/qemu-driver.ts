@@ -15,6 +15,7 @@ import {
   type ActContext,
   type Domain,
   type DomainEvent,
+  type DomainStatistics,
   type Driver,
   type Holdings,
   holdingsOf,
@@ -31,6 +32,7 @@ import { Resources } from './resources.ts';
 import { whyNotOnQemu } from './refusals.ts';
 import { RunDirectory, type RunNote } from './run-directory.ts';
 import { connectSerial } from './serial-port.ts';
+import { QemuStatistics } from './statistics.ts';
 
 export interface QemuDriverParts {
   /** Name or path of the emulator. */
@@ -56,10 +58,13 @@ export class QemuDriver implements Driver {
   readonly #parts: QemuDriverParts;
   readonly #domains = new Map<GuestPath, QemuDomain>();
   readonly #listeners: ((event: DomainEvent) => void)[] = [];
+  readonly #statistics: QemuStatistics;
   #accelerator: 'kvm' | 'tcg' = 'tcg';
 
   constructor(parts: QemuDriverParts) {
     this.#parts = parts;
+    const { clock, log } = parts;
+    this.#statistics = new QemuStatistics({ domains: () => this.#domains.values(), clock, log });
   }
 
   async probe(): Promise<Probe> {
@@ -82,6 +87,10 @@ export class QemuDriver implements Driver {
 
   inspect(path: GuestPath): Promise<Domain> {
     return this.#domains.get(path)?.inspect() ?? Promise.resolve(absentDomain(path));
+  }
+
+  statistics(): Promise<readonly DomainStatistics[]> {
+    return this.#statistics.read();
   }
 
   check({ config, path }: StartPlan): void {
@@ -184,11 +193,11 @@ export class QemuDriver implements Driver {
   }
 
   setMemory(path: GuestPath, memoryMib: number): Promise<void> {
-    return new Resources(this.#get('change', path), this.#parts.clock).setMemory(memoryMib);
+    return this.#changeResources(path, resources => resources.setMemory(memoryMib));
   }
 
   setVcpus(path: GuestPath, count: number): Promise<void> {
-    return new Resources(this.#get('change', path), this.#parts.clock).setVcpus(count);
+    return this.#changeResources(path, resources => resources.setVcpus(count));
   }
 
   setVncPassword(path: GuestPath, password: string): Promise<void> {
@@ -218,6 +227,15 @@ export class QemuDriver implements Driver {
     for (const domain of this.#domains.values()) domain.release();
     this.#domains.clear();
     return Promise.resolve();
+  }
+
+  async #changeResources(path: GuestPath, change: (resources: Resources) => Promise<void>): Promise<void> {
+    const domain = this.#get('change', path);
+    try {
+      await change(new Resources(domain, this.#parts.clock));
+    } finally {
+      this.#statistics.changed(domain, { vcpus: true });
+    }
   }
 
   #hotPlug(act: string, path: GuestPath): HotPlug {
@@ -337,6 +355,8 @@ export class QemuDriver implements Driver {
     const telling = ['STOP', 'RESUME', 'SHUTDOWN', 'GUEST_PANICKED', 'RESET', 'BLOCK_IO_ERROR', 'DUMP_COMPLETED'];
     if (!telling.includes(event.event)) return;
     this.#parts.log.debug({ guest: path, event: event.event, data: event.data }, 'QEMU tells');
+    const domain = this.#domains.get(path);
+    if (domain) this.#statistics.changed(domain);
     this.#tell({ path, kind: 'changed' });
   }
 

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { AgentError } from '../../errors.ts';
+import type { Clock } from '../../host/clock.ts';
 import type { Disk, EndPolicy, NetworkInterface } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
 import type { DomainState } from '../../model/guest-state.ts';
@@ -8,6 +9,7 @@ import {
   absentDomain,
   type Domain,
   type DomainEvent,
+  type DomainStatistics,
   type Driver,
   type Holdings,
   holdingsOf,
@@ -29,10 +31,20 @@ interface SimulatedDomain {
   holdings: Holdings;
   memoryMib: number;
   vcpus: number;
+  used: SimulatedUse;
   /** Whether the system inside answers the power button. */
   answers: boolean;
   rebooting: boolean;
 }
+
+/** What a simulated domain has used since its start. */
+export type SimulatedUse = Pick<DomainStatistics, 'processorTimeMs' | 'blocks' | 'network'>;
+
+const UNUSED: SimulatedUse = {
+  processorTimeMs: 0,
+  blocks: { readBytes: 0, writtenBytes: 0, reads: 0, writes: 0 },
+  network: { receivedBytes: 0, sentBytes: 0 },
+};
 
 /**
  * The machine on which simulated domains live. It outlasts drivers, as a server outlasts its agents, and has hands for
@@ -41,7 +53,27 @@ interface SimulatedDomain {
 export class SimulatedMachine {
   readonly domains = new Map<GuestPath, SimulatedDomain>();
   readonly listeners = new Set<(event: DomainEvent) => void>();
+  readonly #clock: Clock | undefined;
   #nextProcessId = 1000;
+  #workedUntil: number;
+
+  /** @param clock by which running domains work at a steady pace; without one they work when `work` is called only */
+  constructor(clock?: Clock) {
+    this.#clock = clock;
+    this.#workedUntil = clock?.monotonic() ?? 0;
+  }
+
+  /** Lets running domains have done what they do in the time since the last call. */
+  passTime(): void {
+    if (!this.#clock) return;
+    const now = this.#clock.monotonic();
+    const elapsedMs = now - this.#workedUntil;
+    this.#workedUntil = now;
+    for (const [path, { processId, state }] of this.domains) {
+      // Each at a pace of its own: 1 to 10 % of a processor.
+      if (state === 'running') this.work(path, steadyWork(elapsedMs, (processId % 10) + 1));
+    }
+  }
 
   boot(plan: StartPlan): void {
     const id = this.#nextProcessId++;
@@ -55,6 +87,7 @@ export class SimulatedMachine {
       maxVcpus,
       memoryMib,
       vcpus,
+      used: UNUSED,
       state: 'running',
       ends: plan.config.ends,
       processId: id,
@@ -74,6 +107,26 @@ export class SimulatedMachine {
     } else {
       this.remove(path, 'its system powered off');
     }
+  }
+
+  /** The system inside works: it uses that much more. */
+  work(path: GuestPath, more: SimulatedUse): void {
+    const domain = this.domains.get(path);
+    if (!domain) return;
+    const { blocks, network, processorTimeMs } = domain.used;
+    domain.used = {
+      processorTimeMs: processorTimeMs + more.processorTimeMs,
+      blocks: {
+        readBytes: blocks.readBytes + more.blocks.readBytes,
+        writtenBytes: blocks.writtenBytes + more.blocks.writtenBytes,
+        reads: blocks.reads + more.blocks.reads,
+        writes: blocks.writes + more.blocks.writes,
+      },
+      network: {
+        receivedBytes: network.receivedBytes + more.network.receivedBytes,
+        sentBytes: network.sentBytes + more.network.sentBytes,
+      },
+    };
   }
 
   /** The system inside crashes. */
@@ -105,6 +158,16 @@ export class SimulatedMachine {
   tell(event: DomainEvent): void {
     for (const listener of this.listeners) listener(event);
   }
+}
+
+function steadyWork(elapsedMs: number, percent: number): SimulatedUse {
+  const bytes = Math.round(elapsedMs * percent);
+  const operations = Math.round(bytes / 4096);
+  return {
+    processorTimeMs: Math.round((elapsedMs * percent) / 100),
+    blocks: { readBytes: bytes, writtenBytes: 2 * bytes, reads: operations, writes: 2 * operations },
+    network: { receivedBytes: 3 * bytes, sentBytes: bytes },
+  };
 }
 
 /** A driver without a hypervisor, for pools of many servers in one process. It keeps the preconditions of the real ones. */
@@ -139,6 +202,15 @@ export class SimulatedDriver implements Driver {
     if (!domain) return Promise.resolve(absentDomain(path));
     const { state, processId, vncPort, ends } = domain;
     return Promise.resolve({ path, state, processId, vncPort, ends });
+  }
+
+  statistics(): Promise<readonly DomainStatistics[]> {
+    this.#machine.passTime();
+    const all = [...this.#machine.domains].map(([path, domain]): DomainStatistics => {
+      const { maxMemoryMib, memoryMib, processId, state, used, vcpus } = domain;
+      return { path, state, processId, vcpus, memoryMib, maxMemoryMib, ...used, answerAgeMs: 0 };
+    });
+    return Promise.resolve(all);
   }
 
   check(): void {
