@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findBootFiles } from '../bootloader/find-boot-files.ts';
 import type { AgentPaths } from '../config/paths.ts';
@@ -10,10 +10,12 @@ import type { Driver } from '../drivers/driver.ts';
 import { probeQemu } from '../drivers/qemu/probe.ts';
 import { QemuDriver } from '../drivers/qemu/qemu-driver.ts';
 import { SimulatedDriver, SimulatedMachine } from '../drivers/simulated/simulated-driver.ts';
+import { messageOf } from '../errors.ts';
 import type { Clock } from '../host/clock.ts';
-import { ownAddresses, ProcessorMeter, readAvailableMemoryMib, readHostFacts, readLoad } from '../host/inventory.ts';
+import { ownAddresses, readAvailableMemoryMib, readHostFacts } from '../host/inventory.ts';
 import { allProcessors, setAffinity } from '../host/affinity.ts';
 import type { Log } from '../host/log.ts';
+import { readServerCounters } from '../host/server-counters.ts';
 import { allMethods } from '../methods/all.ts';
 import {
   DEFAULT_REPOSITORY,
@@ -37,6 +39,7 @@ import { CheckHost } from '../services/check-host.ts';
 import { CoreDumps } from '../services/core-dumps.ts';
 import type { Credentials } from '../services/credentials.ts';
 import { Databases } from '../services/databases.ts';
+import { DomainList } from '../services/domain-list.ts';
 import { GuestCatalog } from '../services/guest-catalog.ts';
 import { GuestChecks } from '../services/guest-checks.ts';
 import { GuestConfiguration } from '../services/guest-configuration.ts';
@@ -49,6 +52,9 @@ import { GuestMembership } from '../services/guest-membership.ts';
 import { GuestRecords } from '../services/guest-records.ts';
 import { HostFigures } from '../services/host-figures.ts';
 import { Neighbours } from '../services/neighbours.ts';
+import { Performance } from '../services/performance.ts';
+import type { PerformanceStore } from '../store/performance-store.ts';
+import { SqlitePerformanceStore } from '../store/sqlite-performance-store.ts';
 import { DamagedDatabaseError, setDatabaseAside, SqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { type BootFileFinder, StartPlanner } from '../services/start-planner.ts';
@@ -145,6 +151,15 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     ownAddress,
   });
   const editing = new GuestEditing({ driver, records, files, disks, planner, reader, lanes });
+  const performance = new Performance({
+    driver,
+    records,
+    store: openPerformanceStore(parts),
+    readServer: readServerCounters,
+    clock,
+    log,
+    intervalMs: settings.performance.intervalMs,
+  });
   const identity = (): AgentIdentity => ({
     version: parts.version,
     processId: parts.processId,
@@ -169,7 +184,8 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     agentStatus: new AgentStatus(identity, records),
     credentials: parts.credentials,
     databases: new Databases(store),
-    guestCatalog: new GuestCatalog(records, files),
+    domainList: new DomainList({ performance, records, processors: facts.processors }),
+    guestCatalog: new GuestCatalog(records, files, performance),
     guestChecks: new GuestChecks({
       driver,
       host,
@@ -186,13 +202,13 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     guestMembership: membership,
     hostFigures: new HostFigures({
       facts,
-      meter: new ProcessorMeter(clock),
+      performance,
       availableMemoryMib,
-      load: readLoad,
       hypervisor: () => ({ name: driver.name, version: probe.version }),
     }),
     introspection: new Introspection(registry, dispatcher),
     neighbours: new Neighbours(address => addresses().includes(address), peerProbe(settings.port)),
+    performance,
   };
 
   if (isRebuilt) await registerFoundGuests(paths, membership, log);
@@ -200,6 +216,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   coreDumps.removeUnfinished();
   rmSync(bootDirectory(paths), { recursive: true, force: true });
   await guestLifecycle.adopt();
+  performance.start();
   return {
     dispatcher,
     registry,
@@ -210,6 +227,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
       await dispatcher.stop();
       await lanes.idle();
       await guestConsoles.close();
+      await performance.close();
       await driver.close();
       await store.close();
     },
@@ -294,7 +312,7 @@ function driverMakers({ clock, log, paths, searchPath, settings, xend }: CorePar
         clock,
         log,
       }),
-    simulated: (): Driver => new SimulatedDriver(new SimulatedMachine()),
+    simulated: (): Driver => new SimulatedDriver(new SimulatedMachine(clock)),
   };
 }
 
@@ -310,6 +328,19 @@ function openStore(paths: AgentPaths, clock: Clock, log: Log): { readonly store:
       'the database is damaged; it was set aside and is made anew from the directories of the guests',
     );
     return { store: SqliteStore.open(paths.databaseFile), isRebuilt: true };
+  }
+}
+
+/** Without it the agent does all else: the past of performance is nothing that guests depend on. */
+function openPerformanceStore({ log, paths, settings }: CoreParts): PerformanceStore | undefined {
+  if (settings.performance.intervalMs === 0 && !existsSync(paths.performanceFile)) return undefined;
+  try {
+    return new SqlitePerformanceStore(paths.performanceFile, (cause, aside) =>
+      log.warn({ reason: messageOf(cause), aside }, 'the performance data are damaged; they were set aside'),
+    );
+  } catch (error) {
+    log.error({ err: error }, 'performance data cannot be kept');
+    return undefined;
   }
 }
 

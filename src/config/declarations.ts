@@ -174,6 +174,15 @@ export const declarations = {
     ),
     qemuBinary: setting('qemu_binary', kinds.program(), 'qemu-system-x86_64', 'The QEMU program.'),
   },
+  performance: {
+    intervalMs: setting(
+      'interval',
+      kinds.secondsOrNever(1, 60),
+      '5',
+      'Seconds between two samples of what this server and its guests use. With 0 no history is kept, and figures are ' +
+        'measured when they are asked for.',
+    ),
+  },
   certificate: {
     keyBits: setting(
       'key_bits',

@@ -78,6 +78,10 @@ export class AgentPaths {
     return posix.join(this.databaseDirectory, 'agent.db');
   }
 
+  get performanceFile(): string {
+    return posix.join(this.databaseDirectory, 'performance.db');
+  }
+
   get logDirectory(): string {
     return this.onDisk('/var/log/ovs-agent');
   }

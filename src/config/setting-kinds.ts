@@ -49,6 +49,12 @@ export function seconds(least: number, most: number): SettingKind<number> {
   };
 }
 
+/** The same, or 0 for never. */
+export function secondsOrNever(least: number, most: number): SettingKind<number> {
+  const usual = seconds(least, most);
+  return { expected: `${usual.expected}, or 0 for never`, parse: text => (text === '0' ? 0 : usual.parse(text)) };
+}
+
 const UNITS = [
   ['GiB', 2 ** 30],
   ['MiB', 2 ** 20],

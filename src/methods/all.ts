@@ -5,6 +5,7 @@ import { guestDeviceMethods } from './guest-devices.ts';
 import { guestLifecycleMethods } from './guest-lifecycle.ts';
 import { guestRecordMethods } from './guest-records.ts';
 import { hostMethods } from './host.ts';
+import { performanceMethods } from './performance.ts';
 import { systemMethods } from './system.ts';
 
 /** Every method of the agent. */
@@ -15,5 +16,6 @@ export const allMethods: readonly RegisteredMethod[] = [
   ...guestLifecycleMethods,
   ...guestRecordMethods,
   ...hostMethods,
+  ...performanceMethods,
   ...systemMethods,
 ];

@@ -60,12 +60,12 @@ export const guestRecordMethods = [
     runsOn: 'this-server',
     params: {},
     returns: record(
-      'an array of structs: path, name, status, and memory (MiB), vcpus, server, vnc_port, reason where known',
+      'an array of structs: path, name, status, and memory (MiB), vcpus, server, vnc_port, reason, cpu_percent (percent of one processor) where known',
       'array',
       [exampleRecord],
     ),
     errors: ['STORE'],
-    run: ({ guestCatalog }) => guestCatalog.list().map(guest => guest.fields),
+    run: ({ guestCatalog }) => guestCatalog.rows(),
   }),
   defineMethod({
     name: 'db_get_vm',

@@ -55,14 +55,32 @@ export const hostMethods = [
     runsOn: 'this-server',
     params: {},
     returns: pairs({
-      cpu_idle: 'share of idle processor time, 0 to 1',
+      cpu_idle: 'share of idle processor time, 0 to 1; waiting for disks is part of it',
       mem_free: 'MiB of memory that new guests can have',
       load: 'processes that run or wait, mean of one minute',
+      cpu_user: 'share for programs',
+      cpu_system: 'share for the kernel',
+      cpu_iowait: 'share idle while a disk was waited for',
+      cpu_steal: 'share taken by the hypervisor under this server',
+      mem_total: 'MiB of memory',
+      swap_free: 'MiB of swap that is free',
     }),
     errors: [],
     async run({ hostFigures }) {
-      const { idleShare, freeMemoryMib, load } = await hostFigures.performance();
-      return { cpu_idle: idleShare.toFixed(4), mem_free: freeMemoryMib, load };
+      const { figures, freeMemoryMib } = await hostFigures.performance();
+      const share = (...percents: (number | undefined)[]): string =>
+        (percents.reduce<number>((sum, percent) => sum + (percent ?? 0), 0) / 100).toFixed(4);
+      return {
+        cpu_idle: share(figures.cpu_idle, figures.cpu_iowait),
+        mem_free: freeMemoryMib,
+        load: figures.load ?? 0,
+        cpu_user: share(figures.cpu_user),
+        cpu_system: share(figures.cpu_system),
+        cpu_iowait: share(figures.cpu_iowait),
+        cpu_steal: share(figures.cpu_steal),
+        mem_total: figures.mem_total ?? 0,
+        swap_free: figures.swap_free ?? 0,
+      };
     },
   }),
 ];

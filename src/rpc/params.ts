@@ -99,6 +99,38 @@ export function integer(summary: string, least: number, most: number): Param<num
   };
 }
 
+/** A moment, in milliseconds since 1970-01-01 UTC: a text of ISO 8601, a dateTime.iso8601, or seconds since 1970. */
+export function moment(summary: string): Param<number> {
+  return {
+    wireType: 'string',
+    summary,
+    isOptional: false,
+    example: '2026-01-31T12:00:00Z',
+    parse(value, name) {
+      if (typeof value === 'number') return secondsOf(value, name) * 1000;
+      const given = value instanceof XmlRpcDateTime ? value.text : value;
+      if (typeof given !== 'string') throw wrongType(name, 'a time as text, a dateTime.iso8601 or a number', value);
+      if (/^\d{1,11}$/.test(given)) return secondsOf(Number(given), name) * 1000;
+      const [, year, month, day, time = '00:00', zone = 'Z'] = MOMENT.exec(given) ?? [];
+      const found = Date.parse(`${year}-${month}-${day}T${time}${zone}`);
+      if (Number.isNaN(found))
+        throw badValue(name, `${quote(given)} is no time; it must look like 2026-01-31T12:00:00Z`);
+      return found;
+    },
+  };
+}
+
+/** Without a zone it is UTC: the type dateTime.iso8601 knows none. */
+const MOMENT = /^(\d{4})-?(\d{2})-?(\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?)(Z|[+-]\d{2}:\d{2})?)?$/;
+
+/** The year 9999, after which ISO 8601 has other forms. */
+const LAST_SECOND = 253_402_300_799;
+
+function secondsOf(value: number, name: string): number {
+  if (value >= 0 && value <= LAST_SECOND) return value;
+  throw badValue(name, `${value} is no number of seconds since 1970`);
+}
+
 const FLAG_WORDS = new Map([
   ['1', true],
   ['true', true],

@@ -1,5 +1,5 @@
 import { DONE, pairsReply, type ReplyPairs } from '../xmlrpc/reply.ts';
-import type { XmlRpcValue } from '../xmlrpc/values.ts';
+import type { XmlRpcStruct, XmlRpcValue } from '../xmlrpc/values.ts';
 
 /** What a method answers: its documentation, and how a value becomes the reply of the wire. */
 export interface Result<T> {
@@ -32,6 +32,23 @@ export function pairs<K extends string>(
     example,
     encode: value => pairsReply(value as ReplyPairs, separator),
   };
+}
+
+/** Pairs of now; an array of structs, each with `at` and the same keys, where a span of time was asked for. */
+export function pairsOrHistory<K extends string>(
+  documented: Readonly<Record<K, string>>,
+  more: string,
+): Result<Readonly<Partial<Record<K, ReplyPairs[string]>>> | readonly XmlRpcStruct[]> {
+  const now = pairs(documented);
+  return {
+    ...now,
+    summary: `${now.summary}; what is not known yet is left out. With \`from\`: ${more}`,
+    encode: value => (isList(value) ? value : now.encode(value)),
+  };
+}
+
+function isList(value: object): value is readonly XmlRpcStruct[] {
+  return Array.isArray(value);
 }
 
 /**

@@ -1,20 +1,28 @@
 import { AgentError } from '../errors.ts';
 import { guestNameOf, type GuestPath } from '../model/guest-path.ts';
+import type { Fields } from '../store/store.ts';
 import type { GuestFiles } from './guest-files.ts';
 import { type GuestRecord, type GuestRecords, theGuestNamed } from './guest-records.ts';
+import type { Performance } from './performance.ts';
 
 /** Questions about guests. */
 export class GuestCatalog {
   readonly #records: GuestRecords;
   readonly #files: GuestFiles;
+  readonly #performance: Pick<Performance, 'cpuPercentOf'>;
 
-  constructor(records: GuestRecords, files: GuestFiles) {
+  constructor(records: GuestRecords, files: GuestFiles, performance: Pick<Performance, 'cpuPercentOf'>) {
     this.#records = records;
     this.#files = files;
+    this.#performance = performance;
   }
 
-  list(): readonly GuestRecord[] {
-    return this.#records.list();
+  /** What is stored of each guest, with what was measured last: from memory, for managers ask often. */
+  rows(): readonly Fields[] {
+    return this.#records.list().map(({ fields, path }) => {
+      const percent = this.#performance.cpuPercentOf(path);
+      return percent === undefined ? fields : { ...fields, cpu_percent: Math.round(percent * 10) / 10 };
+    });
   }
 
   get(path: GuestPath): GuestRecord {

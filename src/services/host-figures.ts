@@ -1,10 +1,11 @@
-import type { HostFacts, ProcessorMeter } from '../host/inventory.ts';
+import type { HostFacts } from '../host/inventory.ts';
+import type { ServerFigures } from '../model/performance-figures.ts';
+import type { Performance } from './performance.ts';
 
 export interface HostFiguresParts {
   readonly facts: HostFacts;
-  readonly meter: ProcessorMeter;
+  readonly performance: Pick<Performance, 'server'>;
   readonly availableMemoryMib: () => number;
-  readonly load: () => readonly number[];
   readonly hypervisor: () => { readonly name: string; readonly version: string };
 }
 
@@ -30,12 +31,9 @@ export class HostFigures {
     };
   }
 
-  /** Processors' idle share (0 to 1), free memory (MiB) and the load of one minute. */
-  async performance(): Promise<{ readonly idleShare: number; readonly freeMemoryMib: number; readonly load: number }> {
-    return {
-      idleShare: await this.#parts.meter.idleShare(),
-      freeMemoryMib: this.#parts.availableMemoryMib(),
-      load: this.#parts.load()[0] ?? 0,
-    };
+  /** How busy the server is now, and the memory that guests can have (MiB). */
+  async performance(): Promise<{ readonly figures: ServerFigures; readonly freeMemoryMib: number }> {
+    const { figures } = await this.#parts.performance.server();
+    return { figures, freeMemoryMib: this.#parts.availableMemoryMib() };
   }
 }

@@ -175,7 +175,7 @@ function migrate(database: Database.Database): void {
     .immediate();
 }
 
-function isDamage(error: unknown): boolean {
+export function isDamage(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return typeof code === 'string' && (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB');
 }
