@@ -43,6 +43,13 @@ describe('a whole number', () => {
 });
 
 describe('a time', () => {
+  it('may be 0 where that stands for never, and no less than the least otherwise', () => {
+    const kind = kinds.secondsOrNever(1, 60);
+    expect(['0', '1', '2.5', '60'].map(text => kind.parse(text))).toEqual([0, 1000, 2500, 60_000]);
+    expectRefused(kind, ['', '0.5', '61', '-1', '00', 'never', ...inherited]);
+    expect(kind.expected).toBe('a number of seconds from 1 to 60, or 0 for never');
+  });
+
   it('is written in seconds, with fractions, and held in milliseconds', () => {
     const kind = kinds.seconds(0.1, 600);
     expect(['0.1', '10', '0.25', '600', '1.001'].map(text => kind.parse(text))).toEqual([
