@@ -13,7 +13,7 @@ import { SHORTEST_SPAN_MS } from './rate-meter.ts';
 import { ServerMeter } from './server-meter.ts';
 
 export interface PerformanceParts {
-  readonly driver: Pick<Driver, 'statistics'>;
+  readonly driver: Pick<Driver, 'onEvent' | 'statistics'>;
   readonly records: Pick<GuestRecords, 'find' | 'get'>;
   readonly store: PerformanceStore | undefined;
   readonly readServer: () => ServerCounters;
@@ -28,7 +28,7 @@ export interface MeasuredServer {
   readonly counters: ServerCounters;
 }
 
-/** Time after which a measurement that answers a question is taken anew. */
+/** Time for which a measurement that was taken for a question answers the next one as well. */
 const FRESH_MS = 1_000;
 /** Interval that is meant where none is set. */
 const USUAL_INTERVAL_MS = 5_000;
@@ -46,7 +46,7 @@ export class Performance {
   readonly #guestMeter: GuestMeter;
   readonly #history: PerformanceHistory;
   #server: Measured<MeasuredServer> | undefined;
-  #guests: Measured<ReadonlyMap<GuestPath, MeasuredGuest>> | undefined;
+  #guests: Measured<Map<GuestPath, MeasuredGuest>> | undefined;
   #measuring: Promise<ReadonlyMap<GuestPath, MeasuredGuest>> | undefined;
   #sampling: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -57,6 +57,9 @@ export class Performance {
     this.#serverMeter = new ServerMeter(clock, readServer);
     this.#guestMeter = new GuestMeter(driver, clock);
     this.#history = new PerformanceHistory({ store, clock, log, intervalMs: intervalMs || USUAL_INTERVAL_MS });
+    driver.onEvent(event => {
+      if (event.kind === 'ended') this.#guests?.value.delete(event.path);
+    });
   }
 
   /** Begins to take samples. A sample that takes longer than the interval is not overtaken by the next. */
@@ -104,11 +107,11 @@ export class Performance {
     );
   }
 
-  /** All guests that have a domain here now. */
+  /** All guests that have a domain here now, measured for this question. */
   async guests(): Promise<ReadonlyMap<GuestPath, MeasuredGuest>> {
-    const { clock } = this.#parts;
-    const latest = this.#guests;
-    return latest && clock.monotonic() - latest.at < FRESH_MS ? latest.value : this.#measureGuests();
+    // A measurement that is under way may have begun before what the caller has just done.
+    await this.#measuring?.catch(() => undefined);
+    return this.#measureGuests();
   }
 
   /** Percent of one processor that a guest used in the latest sample, where it is known. */
@@ -144,7 +147,7 @@ export class Performance {
     this.#measuring ??= this.#guestMeter
       .measure()
       .then(value => {
-        this.#guests = { at: this.#parts.clock.monotonic(), value };
+        this.#guests = { at: this.#parts.clock.monotonic(), value: new Map(value) };
         return value;
       })
       .finally(() => {

@@ -20,6 +20,8 @@ const ASKED_PER_SECOND = 25;
 /** Guests that are asked at once after a pause: as many are always up to date. */
 const MOST_ASKED = 150;
 const ASKED_TOGETHER = 8;
+/** Time for which an answer holds, whoever asks how often, unless something happened. */
+const ANSWER_HOLDS_MS = 900;
 /** Time after which a guest's answer is no longer waited for; it counts when it comes. */
 const PATIENCE_MS = 200;
 /** Time for all questions of one reading. */
@@ -130,7 +132,7 @@ export class QemuStatistics {
   async #askThoseDue(): Promise<void> {
     const { clock } = this.#parts;
     const queue = this.#due();
-    this.#questionsLeft -= queue.length;
+    this.#questionsLeft = Math.max(0, this.#questionsLeft - queue.length);
     const deadline = clock.monotonic() + READING_MS;
     const askOneByOne = async (): Promise<void> => {
       while (clock.monotonic() < deadline) {
@@ -146,7 +148,7 @@ export class QemuStatistics {
     this.#questionsLeft += queue.length;
   }
 
-  /** Those to whom something happened first, then those who were asked longest ago. */
+  /** Those to whom something happened, whatever was asked before; then those who were asked longest ago. */
   #due(): [MeasuredDomain, Known][] {
     const now = this.#parts.clock.monotonic();
     this.#questionsLeft = Math.min(
@@ -156,11 +158,16 @@ export class QemuStatistics {
     this.#countedAt = now;
     const all = [...this.#parts.domains()].flatMap((domain): [MeasuredDomain, Known][] => {
       const known = this.#known.get(domain);
-      return known && !known.isBeingAsked && known.notBefore <= now && !domain.hasEnded ? [[domain, known]] : [];
+      if (!known || known.isBeingAsked || known.notBefore > now || domain.hasEnded) return [];
+      return known.isStale || now - (known.answer?.at ?? 0) >= ANSWER_HOLDS_MS ? [[domain, known]] : [];
     });
+    const isUrgent = ({ answer, isStale }: Known): boolean => isStale && answer !== undefined;
     const order = (left: Known, right: Known): number =>
-      Number(right.isStale) - Number(left.isStale) || (left.answer?.at ?? 0) - (right.answer?.at ?? 0);
-    return all.sort(([, left], [, right]) => order(left, right)).slice(0, Math.floor(this.#questionsLeft));
+      Number(isUrgent(right)) - Number(isUrgent(left)) || (left.answer?.at ?? 0) - (right.answer?.at ?? 0);
+    const urgent = all.filter(([, known]) => isUrgent(known)).length;
+    return all
+      .sort(([, left], [, right]) => order(left, right))
+      .slice(0, Math.min(MOST_ASKED, Math.max(urgent, Math.floor(this.#questionsLeft))));
   }
 
   /** Never throws. */
