@@ -4,6 +4,7 @@ import { benchEcho } from './echo.ts';
 import { benchGuestStart } from './guest-start.ts';
 import { type Row, table } from './measure.ts';
 import { benchRecords } from './records.ts';
+import { benchStatistics } from './statistics.ts';
 import { benchVmcfg } from './vmcfg.ts';
 import { benchXmlRpcCodec } from './xmlrpc-codec.ts';
 
@@ -15,6 +16,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Row[]>>> = {
   vmcfg: benchGuestFiles,
   agent: benchAgentStart,
   records: benchRecords,
+  statistics: benchStatistics,
 };
 
 async function benchCodec(): Promise<Row[]> {
