@@ -4,7 +4,7 @@
  */
 export const serverFigures = {
   cpu: 'percent of all processors that is used',
-  cpu_user: 'percent for programs; guests under KVM are part of it',
+  cpu_user: 'percent for programs, guests under KVM among them',
   cpu_system: 'percent for the kernel',
   cpu_iowait: 'percent idle while a disk was waited for',
   cpu_steal: 'percent taken by the hypervisor under this server',
@@ -23,7 +23,7 @@ export const serverFigures = {
 } as const;
 
 export const guestFigures = {
-  cpu: 'percent of one processor; 400 are four that are busy',
+  cpu: 'percent of one processor (400 are four that are busy)',
   vcpus: 'processors that it has',
   memory: 'MiB of memory that it has',
   max_memory: 'MiB that it may grow to',

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AgentError, messageOf } from '../errors.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
@@ -10,6 +11,8 @@ import {
 
 /** Samples wait in memory for no longer: so much is lost when the agent is killed. */
 const WRITTEN_WITHIN_MS = 45_000;
+/** Series that are written in one transaction: some milliseconds' work with the samples of 45 seconds. */
+const WRITTEN_AT_ONCE = 25;
 /** Samples of one series that wait at most, also where they cannot be written. */
 const MOST_WAITING = 100;
 
@@ -54,12 +57,17 @@ export class PerformanceHistory {
     else if (samples.push(sample) > MOST_WAITING) samples.shift();
   }
 
-  /** Writes those series whose turn it is, and in another turn of the event loop removes what is too old. */
-  takeTurn(): void {
+  /** Writes those series whose turn it is, then removes what is too old, and lets others have their turn in between. */
+  async takeTurn(): Promise<void> {
     const series = [...this.#waiting.keys()];
     // Those that are written lose their place, and get one at the end with their next sample.
-    this.#write(series.slice(0, Math.ceil(series.length / this.#turns)));
-    setImmediate(() => this.#guarded(store => store.prune(this.#nowSeconds())));
+    const due = series.slice(0, Math.ceil(series.length / this.#turns));
+    for (let first = 0; first < due.length; first += WRITTEN_AT_ONCE) {
+      await nextTurn();
+      this.#write(due.slice(first, first + WRITTEN_AT_ONCE));
+    }
+    await nextTurn();
+    this.#guarded(store => store.prune(this.#nowSeconds()));
   }
 
   /** @throws AgentError BAD_VALUE when the span ends before it begins, STORE when the past cannot be read */

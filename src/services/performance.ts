@@ -164,7 +164,7 @@ export class Performance {
       const at = Math.floor(clock.now() / 1000);
       this.#history.add(SERVER_SERIES, { at, figures });
       for (const [path, guest] of guests) this.#history.add(path, { at, figures: guest.figures });
-      this.#history.takeTurn();
+      await this.#history.takeTurn();
     } catch (error) {
       log.error({ reason: messageOf(error) }, 'a sample of performance data could not be taken');
     }

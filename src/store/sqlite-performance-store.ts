@@ -12,7 +12,7 @@ import {
 import { isDamage, setDatabaseAside } from './sqlite-store.ts';
 
 /** Series of which old samples are removed at one call. */
-const PRUNED_AT_ONCE = 20;
+const PRUNED_AT_ONCE = 10;
 /** Pages after which SQLite moves its log into the file: few, so that no commit takes long. */
 const CHECKPOINT_PAGES = 250;
 

@@ -22,6 +22,9 @@ const other = parseGuestPath('/OVS/running_pool/other');
 const NO_BLOCKS = { readBytes: 0, writtenBytes: 0, reads: 0, writes: 0 };
 const NO_NETWORK = { receivedBytes: 0, sentBytes: 0 };
 
+/** Shorter than the interval: a sample comes to its end before the next is due. */
+const STEP_MS = 2500;
+
 interface Setting {
   readonly clock: ManualClock;
   readonly machine: SimulatedMachine;
@@ -81,8 +84,10 @@ function setting({ intervalMs = 5000, store = true } = {}): Setting {
       counters = { ...counters, ...change };
     },
     pass: async ms => {
-      await clock.advance(ms);
-      for (let turn = 0; turn < 10; turn++) await nextTurn();
+      for (let left = ms; left >= 0; left -= STEP_MS) {
+        await clock.advance(Math.min(left, STEP_MS));
+        for (let turn = 0; turn < 6; turn++) await nextTurn();
+      }
     },
   };
 }

@@ -82,7 +82,7 @@ describe('the store of performance data', () => {
     const store = open(file);
     for (let index = 0; index < 50; index++) store.append([{ series: `/${index}`, samples: samples(NOW, 24) }]);
     const pruneAll = (now: number): void => {
-      for (let call = 0; call < 4; call++) store.prune(now);
+      for (let call = 0; call < 7; call++) store.prune(now);
     };
     const left = (): number[] => performanceRings.map(ring => store.read('/30', ring, 0, NOW * 2).length);
     pruneAll(NOW + 3600);
