@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Log } from '../host/log.ts';
-import type { Disk, DiskMode, EndPolicy, GuestConfig, NetworkInterface } from '../model/guest-config.ts';
+import type { Disk, DiskMode, EndPolicy, GuestConfig, NetworkInterface, QuietEnd } from '../model/guest-config.ts';
 import type { GuestPath } from '../model/guest-path.ts';
 import type { DomainState } from '../model/guest-state.ts';
 
@@ -19,11 +19,33 @@ export interface Domain {
   readonly vncPort: number | undefined;
   /** What it was started with: the guest file may have been edited since. */
   readonly ends: EndPolicy | undefined;
+  /**
+   * How its system ended, while it is halted. Where that happened unseen, and the two ends ask for different things, it is
+   * the one whose action is the safer.
+   */
+  readonly endedBy: QuietEnd | undefined;
+  /** Why it is stuck. */
+  readonly problem: DomainProblem | undefined;
+}
+
+/** A disk that failed, by its name in the guest file; `reason` is a sentence without an end. */
+export interface DomainProblem {
+  readonly kind: 'disk';
+  readonly target: string;
+  readonly reason: string;
 }
 
 /** The domain of a guest that has none. */
 export function absentDomain(path: GuestPath): Domain {
-  return { path, state: 'absent', processId: undefined, vncPort: undefined, ends: undefined };
+  return {
+    path,
+    state: 'absent',
+    processId: undefined,
+    vncPort: undefined,
+    ends: undefined,
+    endedBy: undefined,
+    problem: undefined,
+  };
 }
 
 /**
@@ -54,6 +76,22 @@ export interface DomainStatistics {
    */
   readonly answerAgeMs: number;
 }
+
+/** A domain on this server that the driver did not start. It is looked at from outside, and never touched. */
+export interface ForeignDomain {
+  /** Its process. */
+  readonly id: number;
+  /** As its starter called it, without what does not belong into a name; empty where it has none. */
+  readonly name: string;
+  readonly kind: 'unmanaged';
+  /** Whether this server's agent could control it, by what its command line says. */
+  readonly controllable: boolean;
+  /** A sentence without an end. */
+  readonly reason: string;
+}
+
+/** Who is asked to power off: an agent that runs inside the system, or the system by the button of its machine. */
+export type ShutdownWay = 'agent' | 'acpi';
 
 /** What a domain holds on to while it is there. */
 export interface Holdings {
@@ -88,6 +126,10 @@ export interface ActContext {
 
 export type DomainEvent =
   | { readonly path: GuestPath; readonly kind: 'changed' }
+  /** Its system restarted of its own accord. */
+  | { readonly path: GuestPath; readonly kind: 'rebooted' }
+  /** A disk failed and the domain was stopped. */
+  | { readonly path: GuestPath; readonly kind: 'disk-error'; readonly target: string; readonly reason: string }
   | { readonly path: GuestPath; readonly kind: 'ended'; readonly reason: string };
 
 /**
@@ -115,6 +157,8 @@ export interface Driver {
    * ending: that one is told of with its last figures, or not at all.
    */
   statistics(): Promise<readonly DomainStatistics[]>;
+  /** Domains of this server's hypervisor that this driver did not start, whoever did. Nobody is asked. */
+  foreign(): Promise<readonly ForeignDomain[]>;
 
   /** What the domains of this server hold on to, from what was written down when they got it; nobody is asked. */
   holdings(): readonly Holdings[];
@@ -125,8 +169,11 @@ export interface Driver {
   /** Starts a domain and returns once the hypervisor says that it runs. Leaves nothing behind when it fails. */
   start(plan: StartPlan, context: ActContext): Promise<Domain>;
 
-  /** Asks the system inside to power off, as the power button does, and returns at once. */
-  requestShutdown(path: GuestPath, context: ActContext): Promise<void>;
+  /**
+   * Asks the system inside to power off, and returns once it was asked.
+   * @throws AgentError NOT_SUPPORTED when no agent inside answers within a second
+   */
+  requestShutdown(path: GuestPath, by: ShutdownWay, context: ActContext): Promise<void>;
 
   /** Asks the system inside to reboot and returns at once. */
   requestReboot(path: GuestPath, context: ActContext): Promise<void>;
@@ -138,6 +185,7 @@ export interface Driver {
   reset(path: GuestPath, context: ActContext): Promise<void>;
 
   pause(path: GuestPath, context: ActContext): Promise<void>;
+  /** Lets a paused domain run on; a stuck one tries again what its disk failed to do, and may be stuck at once. */
   unpause(path: GuestPath, context: ActContext): Promise<void>;
 
   /** Gives a running domain one more disk. Its source is a path on this server's disk. */

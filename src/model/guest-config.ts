@@ -33,7 +33,14 @@ export interface GuestConfig {
   /** Host devices that are handed through, as `0000:01:00.0`. */
   readonly pciDevices: readonly string[];
   readonly ends: EndPolicy;
+  /** Whether it starts with the server (xm.cfg, on_xend_start). */
+  readonly hostBoot: boolean;
+  /** What becomes of it when the server shuts down (xm.cfg, on_xend_stop); undefined where its file does not say. */
+  readonly hostShutdown: HostShutdownAction | undefined;
 }
+
+export const hostShutdownActions = ['ignore', 'shutdown', 'suspend'] as const;
+export type HostShutdownAction = (typeof hostShutdownActions)[number];
 
 export type Pointer = 'tablet' | 'mouse';
 
@@ -72,13 +79,45 @@ export interface Video {
 /** `console`: on a socket, with a history. `none`: the port is there and leads nowhere. */
 export type SerialPort = 'console' | 'none';
 
-/** What becomes of the domain when the system inside ends (xl.cfg(5): on_poweroff, on_reboot, on_crash). */
+/**
+ * What becomes of the domain when the system inside ends (xl.cfg(5): on_poweroff, on_reboot, on_crash). What it comes to is
+ * told by `endOf`.
+ */
 export interface EndPolicy {
   readonly poweroff: EndAction;
   readonly reboot: EndAction;
   readonly crash: EndAction;
   /** Whether the memory of a crashed guest is written to a file first. */
   readonly dumpsCore: boolean;
+}
+
+/** How a system ended that did not crash. */
+export type QuietEnd = 'poweroff' | 'reboot';
+
+/** What is to be done at one end. */
+export interface End {
+  readonly action: 'destroy' | 'restart' | 'preserve';
+  /** Whether the memory of the domain is written to a file first. */
+  readonly dumpsCore: boolean;
+}
+
+/**
+ * What is to be done when a system ended in that way. A domain of old cannot stay beside the new one where both would hold
+ * the same images: of `rename-restart` its memory is what is kept.
+ */
+export function endOf(ends: EndPolicy, how: QuietEnd | 'crash'): End {
+  const action = ends[how];
+  if (action === 'rename-restart') return { action: 'restart', dumpsCore: true };
+  return { action, dumpsCore: how === 'crash' && ends.dumpsCore };
+}
+
+/** From what can be taken back to what cannot: a guest that is kept can still be ended, one that runs has changed. */
+const SAFEST_FIRST: readonly EndAction[] = ['preserve', 'destroy', 'rename-restart', 'restart'];
+
+/** Of the two ends the one whose action is the safer: what is taken to have happened where nobody saw which it was. */
+export function saferEnd(ends: EndPolicy): QuietEnd {
+  const rank = (how: QuietEnd): number => SAFEST_FIRST.indexOf(ends[how]);
+  return rank('reboot') < rank('poweroff') ? 'reboot' : 'poweroff';
 }
 
 export type Boot =

@@ -19,10 +19,11 @@ export type GuestStatus = (typeof guestStatuses)[number];
 
 /**
  * What a hypervisor says of a domain.
- * `absent`: it does not exist. `halted`: its system has powered off but the domain was kept. `crashed`: its system
- * has crashed and the domain was kept. `unreachable`: it exists and cannot be asked.
+ * `absent`: it does not exist. `stuck`: one of its disks failed, and the hypervisor stopped it until it is unpaused.
+ * `halted`: its system has powered off or reset itself, but the domain was kept. `crashed`: its system has crashed and the
+ * domain was kept. `unreachable`: it exists and cannot be asked.
  */
-export type DomainState = 'absent' | 'starting' | 'running' | 'paused' | 'halted' | 'crashed' | 'unreachable';
+export type DomainState = 'absent' | 'starting' | 'running' | 'paused' | 'stuck' | 'halted' | 'crashed' | 'unreachable';
 
 export type GuestAct =
   | 'start'
@@ -70,6 +71,7 @@ const STATUS_OF_DOMAIN: Readonly<Record<Exclude<DomainState, 'absent'>, GuestSta
   starting: 'INITIALIZING',
   running: 'RUNNING',
   paused: 'PAUSED',
+  stuck: 'PAUSED',
   halted: 'SHUTTING_DOWN',
   crashed: 'ERROR',
   unreachable: 'UNKNOWN',
@@ -81,6 +83,9 @@ export function statusFrom(stored: GuestStatus, observed: DomainState): GuestSta
   return WITHOUT_DOMAIN.includes(stored) ? stored : 'DOWN';
 }
 
-/** What is done when a guest's system powers off, reboots or crashes (Xen xl.cfg(5), on_poweroff and following). */
-export const endActions = ['destroy', 'restart', 'preserve'] as const;
+/**
+ * What is done when a guest's system powers off, reboots or crashes (xl.cfg(5), on_poweroff and following).
+ * `rename-restart`: what is left of the old domain is kept, and the guest runs again.
+ */
+export const endActions = ['destroy', 'restart', 'preserve', 'rename-restart'] as const;
 export type EndAction = (typeof endActions)[number];

@@ -79,7 +79,7 @@ export class GuestEditing {
     if (Buffer.from(bytes).equals(before.bytes) && !isRunning) return before.digest;
     const after = reader.readConfig(bytes, path);
     const acts = isRunning ? await this.#liveActs(caller, path, config(), after) : [];
-    if (acts.length > 0 && state === 'paused' && removesDevice(config(), after)) {
+    if (acts.length > 0 && (state === 'paused' || state === 'stuck') && removesDevice(config(), after)) {
       throw new AgentError(
         'WRONG_STATE',
         `${edit.what} of ${path}: it is PAUSED, and its system must let go of what is removed; unpause it first`,

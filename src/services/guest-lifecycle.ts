@@ -199,7 +199,7 @@ export class GuestLifecycle {
       await records.setStatus(path, 'SHUTTING_DOWN');
       // A paused system cannot answer its power button.
       if (domain.state === 'paused') await driver.unpause(path, caller);
-      if (domain.state !== 'halted') await driver.requestShutdown(path, caller);
+      if (domain.state !== 'halted') await driver.requestShutdown(path, 'acpi', caller);
       const either = AbortSignal.any([hurry.signal, this.#closing.signal]);
       const now = await this.#waitFor(path, isOff, stopTimeoutMs, either);
       if (now.state === 'absent') {

@@ -6,7 +6,7 @@ import { ConfigKeys } from './config-keys.ts';
 import { pciDevicesOf, serialPortsOf, usbOf } from './devices.ts';
 import { diskOfTarget, parseDisk } from './disk.ts';
 import { type DisplayDefaults, displayOf, standardDisplayDefaults, videoOf } from './display.ts';
-import { clockOf, endPolicyOf, machineFeaturesOf, requireKnownDeviceModel } from './machine.ts';
+import { clockOf, endPolicyOf, hostActionsOf, machineFeaturesOf, requireKnownDeviceModel } from './machine.ts';
 import { parseNetworkInterface } from './network-interface.ts';
 import { pinningOf, processorShareOf } from './processors.ts';
 import type { GuestFile } from './reader.ts';
@@ -65,6 +65,7 @@ export function guestConfigFrom(file: GuestFile, path: GuestPath, defaults: Gues
     keymap,
     pciDevices: pciDevicesOf(keys),
     ends: endPolicyOf(keys),
+    ...hostActionsOf(keys),
   };
 }
 

@@ -1,4 +1,10 @@
-import type { EndPolicy, GuestClock, GuestConfig, MachineFeatures } from '../model/guest-config.ts';
+import {
+  type EndPolicy,
+  type GuestClock,
+  type GuestConfig,
+  hostShutdownActions,
+  type MachineFeatures,
+} from '../model/guest-config.ts';
 import { quote } from '../model/guest-path.ts';
 import { type EndAction, endActions } from '../model/guest-state.ts';
 import type { ConfigKeys } from './config-keys.ts';
@@ -26,19 +32,42 @@ export function clockOf(keys: ConfigKeys): GuestClock {
 
 const COREDUMP = 'coredump-';
 
-/** on_poweroff, on_reboot and on_crash (xl.cfg(5)); only a crash has the forms that dump memory first. */
+/**
+ * on_poweroff, on_reboot and on_crash (xl.cfg(5)); only a crash has the forms that dump memory first. To keep the domain
+ * that crashed under another name and to run the guest again comes to the same as coredump-restart.
+ */
 export function endPolicyOf(keys: ConfigKeys): EndPolicy {
   const standard = standardEnds(keys);
   const crash = keys.filledText('on_crash') ?? standard.crash;
-  const dumpsCore = crash.startsWith(COREDUMP);
+  const dumpsCore = crash.startsWith(COREDUMP) || crash === 'rename-restart';
   return {
     poweroff: actionOf(keys, 'on_poweroff', keys.filledText('on_poweroff') ?? standard.poweroff, endActions),
     reboot: actionOf(keys, 'on_reboot', keys.filledText('on_reboot') ?? standard.reboot, endActions),
-    crash: dumpsCore
-      ? actionOf(keys, 'on_crash', crash.slice(COREDUMP.length), ['destroy', 'restart'])
-      : actionOf(keys, 'on_crash', crash, endActions),
+    crash: crashActionOf(keys, crash),
     dumpsCore,
   };
+}
+
+function crashActionOf(keys: ConfigKeys, text: string): EndAction {
+  if (text === 'rename-restart') return 'restart';
+  return text.startsWith(COREDUMP)
+    ? actionOf(keys, 'on_crash', text.slice(COREDUMP.length), ['destroy', 'restart'])
+    : actionOf(keys, 'on_crash', text, endActions);
+}
+
+/** on_xend_start and on_xend_stop (xm/create.py). */
+export function hostActionsOf(keys: ConfigKeys): Pick<GuestConfig, 'hostBoot' | 'hostShutdown'> {
+  return {
+    hostBoot: choiceOf(keys, 'on_xend_start', ['ignore', 'start']) === 'start',
+    hostShutdown: choiceOf(keys, 'on_xend_stop', hostShutdownActions),
+  };
+}
+
+function choiceOf<T extends string>(keys: ConfigKeys, key: string, choices: readonly T[]): T | undefined {
+  const text = keys.filledText(key);
+  if (text === undefined) return undefined;
+  const choice = choices.find(known => known === text);
+  return choice ?? keys.fail(key, `${quote(text)} cannot be done here; write one of ${choices.join(', ')}`);
 }
 
 /** What holds where the three are missing: xm's own, or what its older key `restart` says. */

@@ -28,6 +28,22 @@ export interface DriverHarness {
   /** The system inside powers off, or crashes, of its own accord. */
   powerOffInside(path: GuestPath): Promise<void>;
   crashInside(path: GuestPath): Promise<void>;
+  /** The system inside restarts of its own accord. */
+  rebootInside(path: GuestPath): Promise<void>;
+  /** Its system powers off while nobody looks: the driver is closed first. */
+  endUnseen(path: GuestPath, close: () => Promise<void>): Promise<void>;
+  /** An agent inside begins to answer, and powers the system off when it is asked to. */
+  answerAgentInside(path: GuestPath): Promise<void>;
+  /** A file that is to be the image of a disk, on a file system with less room than it claims. */
+  makeTightImage(): { readonly file: string; readonly free: () => void };
+  /** The system inside writes all over its disk; returns without waiting for it. */
+  fillDiskInside(path: GuestPath, target: string): Promise<void>;
+  /** Waits until the system inside has written all over its disk. */
+  untilFilled(path: GuestPath): Promise<void>;
+  /** Somebody else runs a domain on this machine. */
+  plantStranger(name: string): Promise<{ readonly id: number }>;
+  /** Whether the stranger still runs. */
+  isStrangerAlive(id: number): boolean;
   /** Ends every domain and removes every file. */
   dispose(): Promise<void>;
 }
@@ -147,7 +163,7 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
     it('asks the system inside to power off, which ends the domain', async () => {
       await driver.start(harness.plan(path, usual), context);
       await harness.untilUp(path);
-      await driver.requestShutdown(path, context);
+      await driver.requestShutdown(path, 'acpi', context);
       await untilState('absent');
       await untilEnded();
     });
@@ -162,6 +178,143 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
       await harness.untilUp(path);
       await harness.powerOffInside(path);
       await untilState('absent');
+    });
+
+    it('asks nobody where no agent answers inside, and says so soon', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await harness.untilUp(path);
+      const before = Date.now();
+      await expect(driver.requestShutdown(path, 'agent', context)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
+      expect(Date.now() - before).toBeLessThan(1_500);
+      expect(await stateOf()).toBe('running');
+    });
+
+    it('asks an agent inside to power off', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await harness.untilUp(path);
+      await harness.answerAgentInside(path);
+      await driver.requestShutdown(path, 'agent', context);
+      await untilState('absent');
+      expect(events).toContainEqual({ path, kind: 'ended', reason: 'its system powered off' });
+    });
+
+    it('tells that a system restarted of its own accord, and of no reset that was asked for', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      await harness.untilUp(path);
+      await driver.reset(path, context);
+      await harness.untilUp(path);
+      expect(events.filter(event => event.kind === 'rebooted')).toEqual([]);
+      await harness.rebootInside(path);
+      await waitUntil('the reboot is told', () => events.some(event => event.kind === 'rebooted'), 30_000);
+      expect(await stateOf()).toBe('running');
+    });
+
+    describe.each([
+      ['destroy', 'destroy', 'absent', 'absent'],
+      ['destroy', 'preserve', 'halted', 'halted'],
+      ['preserve', 'destroy', 'halted', 'halted'],
+      ['restart', 'rename-restart', 'halted', 'halted'],
+      ['preserve', 'restart', 'halted', 'running'],
+    ] as const)('with on_poweroff %s and on_reboot %s', (poweroff, reboot, afterPowerOff, afterReboot) => {
+      const start = async (): Promise<void> => {
+        await driver.start(harness.plan(path, { ...usual, poweroff, reboot }), context);
+        await harness.untilUp(path);
+      };
+      const settled = async (state: string, endedBy: string): Promise<void> => {
+        if (state === 'running') {
+          await waitUntil('the reboot is told', () => events.some(event => event.kind === 'rebooted'), 30_000);
+        }
+        await untilState(state);
+        if (state !== 'halted') return;
+        expect(await driver.inspect(path)).toMatchObject({ endedBy });
+        // A later agent knows as well.
+        await driver.close();
+        driver = await ready();
+        expect(await driver.inspect(path)).toMatchObject({ state: 'halted', endedBy });
+        await driver.reset(path, context);
+        expect(await driver.inspect(path)).toMatchObject({ state: 'running', endedBy: undefined });
+        await harness.untilUp(path);
+        await waitUntil('it runs', async () => (await stateOf()) === 'running');
+      };
+
+      it('a power-off is told from a reboot', async () => {
+        await start();
+        await harness.powerOffInside(path);
+        await settled(afterPowerOff, 'poweroff');
+      });
+
+      it('a reboot is told from a power-off', async () => {
+        await start();
+        await harness.rebootInside(path);
+        await settled(afterReboot, 'reboot');
+      });
+    });
+
+    it('takes an end that no agent saw for the one whose action is the safer', async () => {
+      await driver.start(harness.plan(path, { ...usual, poweroff: 'restart', reboot: 'preserve' }), context);
+      await harness.untilUp(path);
+      await harness.endUnseen(path, () => driver.close());
+      driver = await ready();
+      await untilState('halted');
+      expect(await driver.inspect(path)).toMatchObject({ endedBy: 'reboot' });
+    });
+
+    it('a disk without room stops the domain, which goes on once there is room', async () => {
+      const { file, free } = harness.makeTightImage();
+      const image: Disk = {
+        source: file,
+        sourceKind: 'file',
+        format: 'raw',
+        target: 'xvda',
+        isCdrom: false,
+        mode: 'w',
+      };
+      await driver.start(harness.plan(path, usual, { disks: [image] }), context);
+      await harness.untilUp(path);
+      await harness.fillDiskInside(path, 'xvda');
+      await untilState('stuck');
+      const reason = 'no space is left for its image';
+      const stuck = { state: 'stuck', problem: { kind: 'disk', target: 'xvda', reason } };
+      expect(await driver.inspect(path)).toMatchObject(stuck);
+      await waitUntil('the error is told', () => events.some(event => event.kind === 'disk-error'));
+      expect(events).toContainEqual({ path, kind: 'disk-error', target: 'xvda', reason });
+
+      // A later agent finds it so, and trying again without room comes to the same.
+      await driver.close();
+      driver = await ready();
+      expect(await driver.inspect(path)).toMatchObject(stuck);
+      events = [];
+      driver.onEvent(event => events.push(event));
+      await driver.unpause(path, context);
+      await waitUntil('the error is told again', () => events.some(event => event.kind === 'disk-error'), 30_000);
+      expect(await driver.inspect(path)).toMatchObject(stuck);
+
+      free();
+      await driver.unpause(path, context);
+      await harness.untilFilled(path);
+      expect(await driver.inspect(path)).toMatchObject({ state: 'running', problem: undefined });
+    });
+
+    it('sees the domains of others, and leaves them alone', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      const { id } = await harness.plantStranger('a stranger');
+      const strangers = await driver.foreign();
+      expect(strangers.find(stranger => stranger.id === id)).toEqual({
+        id,
+        name: 'a stranger',
+        kind: 'unmanaged',
+        controllable: false,
+        reason: expect.any(String) as string,
+      });
+      const own = (await driver.inspect(path)).processId;
+      expect(strangers.map(stranger => stranger.id)).not.toContain(own);
+      expect((await driver.list()).map(domain => domain.path)).toEqual([path]);
+      await driver.destroy(path, context);
+      expect(harness.isStrangerAlive(id)).toBe(true);
+    });
+
+    it.each(['agent', 'acpi'] as const)('refuses to ask a domain that is not there to power off: %s', async by => {
+      await expect(driver.requestShutdown(path, by, context)).rejects.toMatchObject({ code: 'HYPERVISOR' });
     });
 
     it('keeps a domain whose system powered off where on_poweroff does not say destroy', async () => {
@@ -419,7 +572,7 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
       await expect(driver.openSerial(path)).rejects.toMatchObject({ code: 'HYPERVISOR' });
     });
 
-    it.each(['requestShutdown', 'requestReboot', 'reset', 'pause', 'unpause'] as const)(
+    it.each(['requestReboot', 'reset', 'pause', 'unpause'] as const)(
       'refuses %s of a domain that is not there',
       async act => {
         await expect(driver[act](path, context)).rejects.toMatchObject({ code: 'HYPERVISOR' });

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { GuestPath } from '../../src/model/guest-path.ts';
 import { SimulatedDriver, SimulatedMachine } from '../../src/drivers/simulated/simulated-driver.ts';
 import { demoConfig } from '../support/guest-config.ts';
 import { makeImage } from '../support/image.ts';
@@ -9,6 +10,7 @@ import { type DriverHarness, driverContract } from './driver-contract.ts';
 driverContract('simulated', (): DriverHarness => {
   const root = makeTemporaryDirectory();
   const machine = new SimulatedMachine();
+  let filling: GuestPath | undefined;
   const done = (): Promise<void> => Promise.resolve();
   return {
     makeDriver: () => new SimulatedDriver(machine),
@@ -25,6 +27,18 @@ driverContract('simulated', (): DriverHarness => {
       ),
     powerOffInside: path => done().then(() => machine.powerOff(path)),
     crashInside: path => done().then(() => machine.crash(path)),
+    rebootInside: path => done().then(() => machine.reboot(path)),
+    endUnseen: (path, close) => close().then(() => machine.powerOff(path)),
+    answerAgentInside: path => done().then(() => machine.answerAgent(path)),
+    makeTightImage: () => ({ file: makeImage(join(root, 'tight')), free: () => machine.mendDisk(filling!) }),
+    fillDiskInside: (path, target) => {
+      filling = path;
+      return done().then(() => machine.failDisk(path, target));
+    },
+    untilFilled: done,
+    plantStranger: name =>
+      done().then(() => machine.plantStranger({ name, controllable: false, reason: 'it has no monitor' })),
+    isStrangerAlive: id => machine.strangers.some(stranger => stranger.id === id),
     dispose: () => done().then(() => rmSync(root, { recursive: true })),
   };
 });

@@ -58,7 +58,13 @@ describe('QEMU takes the command line of the guest file', () => {
     const path = parseGuestPath(`/OVS/running_pool/${name.slice(0, -'.cfg'.length)}`);
     const guest = onThisMachine(new GuestReader(facts64).readConfig(readFileSync(join(folder, name)), path));
     const at = (file: string): string => join(directory, file);
-    const files = { monitor: at('qmp'), serial: at('serial'), processId: at('pid'), interfacePrefix: 'vm0' };
+    const files = {
+      monitor: at('qmp'),
+      serial: at('serial'),
+      agent: at('agent'),
+      processId: at('pid'),
+      interfacePrefix: 'vm0',
+    };
     const moment = { now: new Date('2026-07-01T12:00:00Z'), localOffsetSeconds: 0 };
     rmSync(files.monitor, { force: true });
     // Images of one test are opened several times by one QEMU, which its locks would not allow.

@@ -16,6 +16,7 @@ const host = { accelerator: 'tcg', userNetwork: 'restricted', vncPorts: { first:
 const files = {
   monitor: '/run/g/qmp',
   serial: '/run/g/serial',
+  agent: '/run/g/agent',
   processId: '/run/g/pid',
   interfacePrefix: 'vm012345',
 };

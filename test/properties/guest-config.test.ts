@@ -111,7 +111,7 @@ describe('a guest file with any values under its keys', () => {
       const args = qemuArguments(
         config,
         { accelerator: 'tcg', userNetwork: 'restricted', vncPorts: { first: 5900, last: 5999 } },
-        { monitor: '/q', serial: '/s', processId: '/p', interfacePrefix: 'vm0' },
+        { monitor: '/q', serial: '/s', agent: '/a', processId: '/p', interfacePrefix: 'vm0' },
         { now: new Date(0), localOffsetSeconds: 0 },
       );
       expect(

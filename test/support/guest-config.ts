@@ -31,6 +31,8 @@ export function demoConfig(name: string, changes: Partial<GuestConfig> = {}, com
     pointers: [],
     keymap: undefined,
     ends: { poweroff: 'destroy', reboot: 'restart', crash: 'restart', dumpsCore: false },
+    hostBoot: false,
+    hostShutdown: undefined,
     ...changes,
   };
 }

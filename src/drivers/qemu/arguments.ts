@@ -1,5 +1,7 @@
 import type { GuestClock, GuestConfig } from '../../model/guest-config.ts';
+import { endActionsOf } from './end-actions.ts';
 import { diskControllersOf, diskDeviceOf, imageOf, translateCommandLine } from './disks.ts';
+import { GUEST_AGENT_PORT } from './guest-agent.ts';
 import { networkCardOf, networkOf, tapInterfaceName } from './network-cards.ts';
 import { deviceOption, option } from './properties.ts';
 
@@ -24,6 +26,8 @@ export interface QemuFiles {
   readonly monitor: string;
   /** The console; further serial ports have its name with a number behind it. */
   readonly serial: string;
+  /** Port of the agent inside. */
+  readonly agent: string;
   readonly processId: string;
   /** Prefix of the names of its tap interfaces; 8 characters at most. */
   readonly interfacePrefix: string;
@@ -69,6 +73,7 @@ export function qemuArguments(guest: GuestConfig, host: QemuHost, files: QemuFil
     ...deviceOption({ driver: 'virtio-balloon-pci', id: 'balloon' }),
     // Guests have little entropy of their own, and none at all under emulation.
     ...deviceOption({ driver: 'virtio-rng-pci' }),
+    ...agentArguments(files),
     ...option('-sandbox', 'on', {
       obsolete: 'deny',
       elevateprivileges: 'deny',
@@ -141,15 +146,16 @@ function socketArguments(id: string, path: string): string[] {
   return option('-chardev', 'socket', { id, path, server: true, wait: false });
 }
 
-/** A crash always leaves the guest in place: what then happens to it is the agent's to do, be it minutes later. */
 function endArguments({ ends }: GuestConfig): string[] {
+  return [...option('-action', '', { ...endActionsOf(ends) }), ...deviceOption({ driver: 'pvpanic' })];
+}
+
+/** Behind all other devices, so that they have the places on the bus that they had before there was a port. */
+function agentArguments(files: QemuFiles): string[] {
   return [
-    ...option('-action', '', {
-      reboot: ends.reboot === 'restart' ? 'reset' : 'shutdown',
-      shutdown: ends.poweroff === 'destroy' ? 'poweroff' : 'pause',
-      panic: 'pause',
-    }),
-    ...deviceOption({ driver: 'pvpanic' }),
+    ...deviceOption({ driver: 'virtio-serial-pci', id: 'ports', max_ports: 2 }),
+    ...socketArguments('agent', files.agent),
+    ...deviceOption({ driver: 'virtserialport', chardev: 'agent', name: GUEST_AGENT_PORT }),
   ];
 }
 

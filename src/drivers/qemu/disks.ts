@@ -8,6 +8,11 @@ export function nodeName(target: string): string {
   return `image-${target}`;
 }
 
+/** The disk whose image has that name; media that were changed have a number behind theirs. */
+export function targetOfNode(name: string): string | undefined {
+  return /^image-([a-z]+\d*)(?:-\d+)?$/.exec(name)?.[1];
+}
+
 /** The image behind a disk (QAPI BlockdevOptions): its format is always given and never probed. */
 export function imageOf(disk: Disk, source: string): Properties {
   return {
@@ -27,6 +32,8 @@ export function diskDeviceOf(disk: Disk, guest: DiskOwner): DeviceProperties {
   const drive = {
     ...(disk.source === undefined ? {} : { drive: nodeName(disk.target) }),
     ...(disk.mode === 'w!' && !disk.isCdrom ? { 'share-rw': true } : {}),
+    // A disk that fails stops the guest, whose system would else take it away or go on without; a bad CD is told to the system.
+    ...(disk.isCdrom ? { rerror: 'report' } : { werror: 'stop', rerror: 'stop' }),
   };
   switch (busOf(disk, guest)) {
     case 'virtio':

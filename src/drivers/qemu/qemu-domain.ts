@@ -4,9 +4,13 @@ import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import { killProcess } from '../../host/processes.ts';
 import { removeProcessorGroup } from '../../host/processor-groups.ts';
+import { type QuietEnd, saferEnd } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
 import type { DomainState } from '../../model/guest-state.ts';
 import type { Domain, Holdings } from '../driver.ts';
+import { DiskErrors } from './disk-errors.ts';
+import { type EndActions, endActionsOf } from './end-actions.ts';
+import { GuestAgent } from './guest-agent.ts';
 import { isQemuOf, type QemuProcess } from './process.ts';
 import { QmpConnection, type QmpEvent } from './qmp-connection.ts';
 import type { RunDirectory, RunNote } from './run-directory.ts';
@@ -20,6 +24,11 @@ const DUMP_MS = 3_600_000;
 /** Time for a QEMU to end after it was told to, before it is killed. */
 const QUIT_MS = 3_000;
 
+/** Time in which firmware resets the machine after it was reset; it takes some 25 ms where the server is idle. */
+const FIRMWARE_MS = 2_000;
+/** Time between the resets that firmware asks for. */
+const FIRMWARE_REST_MS = 100;
+
 /** Run states of QEMU (QAPI RunState) as states of a domain. */
 const STATE_OF_RUN_STATE: Readonly<Record<string, DomainState>> = {
   running: 'running',
@@ -28,20 +37,26 @@ const STATE_OF_RUN_STATE: Readonly<Record<string, DomainState>> = {
   // Reset while it was paused, and not told to go on: an agent that was killed between the two leaves it so.
   prelaunch: 'paused',
   inmigrate: 'starting',
+  'io-error': 'stuck',
   shutdown: 'halted',
   'guest-panicked': 'crashed',
   'internal-error': 'crashed',
 };
+
+/** Ends of the system inside by the reasons of QAPI's ShutdownCause. */
+const END_OF_REASON: Readonly<Record<string, QuietEnd>> = { 'guest-shutdown': 'poweroff', 'guest-reset': 'reboot' };
 
 /** One QEMU of this server: its process, its monitor, and what was written down when it was started. */
 export class QemuDomain {
   readonly path: GuestPath;
   readonly place: RunDirectory;
   readonly process: QemuProcess;
+  readonly agent: GuestAgent;
+  readonly diskErrors = new DiskErrors();
   vncPort: number | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #onEvent: (event: QmpEvent) => void;
+  readonly #onEvent: (event: QmpEvent, isReboot: boolean) => void;
   readonly #onEnd: (reason: string) => void;
   #ending: Promise<void> | undefined;
   /**
@@ -49,12 +64,15 @@ export class QemuDomain {
    * question that comes while it clears up its monitors.
    */
   #isShuttingDown = false;
+  /** Whether QEMU pauses when its system powers off; an earlier agent may have told it to do so. */
+  #staysAtEnd: boolean;
   /** Aborted when the domain is let go of. */
   readonly #gone = new AbortController();
   readonly #watchers = new Set<(event: QmpEvent) => void>();
   #note: RunNote;
   #monitor: QmpConnection | undefined;
   #connecting: Promise<QmpConnection> | undefined;
+  #lastReset = Number.NEGATIVE_INFINITY;
   #endReason = 'its process ended unexpectedly';
   #ended = false;
 
@@ -64,7 +82,8 @@ export class QemuDomain {
     readonly process: QemuProcess;
     readonly clock: Clock;
     readonly log: Log;
-    readonly onEvent: (event: QmpEvent) => void;
+    /** Told with whether it says that the system restarted of its own accord. */
+    readonly onEvent: (event: QmpEvent, isReboot: boolean) => void;
     readonly onEnd: (reason: string) => void;
   }) {
     this.path = parts.note.path;
@@ -75,6 +94,8 @@ export class QemuDomain {
     this.#log = parts.log;
     this.#onEvent = parts.onEvent;
     this.#onEnd = parts.onEnd;
+    this.#staysAtEnd = endActionsOf(this.#note.ends).shutdown === 'pause';
+    this.agent = new GuestAgent({ path: this.path, socketPath: this.place.files.agent, clock: this.#clock });
   }
 
   get hasEnded(): boolean {
@@ -148,7 +169,16 @@ export class QemuDomain {
 
   /** Asks QEMU for its run state. A QEMU that has ended is absent; one that does not answer is unreachable. */
   async inspect(): Promise<Domain> {
-    return this.factsWith(await this.#state());
+    const state = await this.#state();
+    const facts = this.factsWith(state);
+    return state === 'stuck' ? { ...facts, problem: await this.#problem() } : facts;
+  }
+
+  async #problem(): Promise<Domain['problem']> {
+    const blocks = await this.execute('query-block').catch((error: unknown) =>
+      this.#log.debug({ err: error, guest: this.path }, 'QEMU does not say which disk failed'),
+    );
+    return this.diskErrors.problem(blocks);
   }
 
   factsWith(state: DomainState): Domain {
@@ -158,6 +188,8 @@ export class QemuDomain {
       processId: this.process.id,
       vncPort: this.vncPort,
       ends: this.#note.ends,
+      endedBy: state === 'halted' ? (this.#note.endedBy ?? saferEnd(this.#note.ends)) : undefined,
+      problem: undefined,
     };
   }
 
@@ -203,6 +235,48 @@ export class QemuDomain {
         },
       );
     }
+  }
+
+  /** What QEMU is to do of its own at an end of its system. */
+  async setEndActions(actions: Partial<EndActions>): Promise<void> {
+    await this.execute('set-action', actions);
+    if (actions.shutdown) this.#staysAtEnd = actions.shutdown === 'pause';
+  }
+
+  /** Restarts the machine, from whatever state it is in. */
+  async reset(): Promise<void> {
+    const { endedBy, ends } = this.#note;
+    const actions = endActionsOf(ends);
+    // Forgotten first: an agent that comes in between must not take an old end for the next one.
+    if (endedBy) this.#rememberEnd(undefined);
+    try {
+      // A reset that counts as a shutdown would be one for us as well.
+      await this.setEndActions({ ...actions, reboot: 'reset' });
+      await this.execute('system_reset');
+    } catch (error) {
+      if (endedBy) this.#rememberEnd(endedBy);
+      throw error;
+    }
+    const run = (): Promise<unknown> => this.execute('cont');
+    if (actions.reboot === 'reset') await run();
+    else {
+      // Until firmware has reset the machine itself: its reset must not count as one of the system.
+      await this.eventAfter(isGuestReset, FIRMWARE_MS, run);
+      await this.#clock.sleep(FIRMWARE_REST_MS);
+      await this.setEndActions({ reboot: actions.reboot });
+    }
+  }
+
+  /**
+   * Whether an event says that the system restarted. SeaBIOS that finds itself run before resets the machine once more
+   * (resume.c, tryReboot), so that each reset comes with one or two that are its own.
+   */
+  #isReboot(event: QmpEvent): boolean {
+    if (event.event !== 'RESET') return false;
+    const now = this.#clock.monotonic();
+    const isOfFirmware = isGuestReset(event) && now - this.#lastReset < FIRMWARE_MS;
+    if (!isOfFirmware) this.#lastReset = now;
+    return isGuestReset(event) && !isOfFirmware;
   }
 
   /** Ends QEMU: by its own quit, or by a signal where it does not answer. Returns once the process is gone. */
@@ -286,11 +360,26 @@ export class QemuDomain {
 
   #heard(event: QmpEvent): void {
     for (const watcher of [...this.#watchers]) watcher(event);
+    this.diskErrors.heard(event);
     if (event.event === 'SHUTDOWN') {
-      this.#endReason = endReason(String(event.data['reason']));
-      this.#isShuttingDown = true;
+      const reason = String(event.data['reason']);
+      this.#endReason = endReason(reason);
+      const end = END_OF_REASON[reason];
+      if (end && !this.#ended) this.#rememberEnd(end);
+      // Told to end by anybody else, QEMU ends.
+      this.#isShuttingDown = !end || !this.#staysAtEnd;
     }
-    this.#onEvent(event);
+    this.#onEvent(event, this.#isReboot(event));
+  }
+
+  /** Written down at once: QEMU says it but once, and a later agent must know. */
+  #rememberEnd(endedBy: QuietEnd | undefined): void {
+    this.#note = { ...this.#note, endedBy };
+    try {
+      this.place.write(this.#note);
+    } catch (error) {
+      this.#log.error({ err: error, guest: this.path }, 'how the system of a guest ended could not be written down');
+    }
   }
 
   /** QEMU closes its monitor when it ends, and only then. */
@@ -313,6 +402,10 @@ export async function clearUpAfter(note: RunNote, place: RunDirectory, clock: Cl
   await removeTaps(Object.values(note.taps), clock);
   removeProcessorGroup(place.unitName);
   place.clear();
+}
+
+function isGuestReset({ data, event }: QmpEvent): boolean {
+  return event === 'RESET' && data['guest'] === true;
 }
 
 /** Sentences for the reasons of QAPI's ShutdownCause. */

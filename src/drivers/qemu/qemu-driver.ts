@@ -17,12 +17,16 @@ import {
   type DomainEvent,
   type DomainStatistics,
   type Driver,
+  type ForeignDomain,
   type Holdings,
   holdingsOf,
   type Probe,
+  type ShutdownWay,
   type StartPlan,
 } from '../driver.ts';
 import { qemuArguments, type QemuHost, type StartMoment } from './arguments.ts';
+import { endActionsOf } from './end-actions.ts';
+import { findForeignQemus } from './foreign.ts';
 import { HotPlug } from './hot-plug.ts';
 import { tapInterfaceName } from './network-cards.ts';
 import { findQemuByMonitor, isQemuOf, type QemuProcess, spawnQemu, watchProcess } from './process.ts';
@@ -138,14 +142,16 @@ export class QemuDriver implements Driver {
     }
   }
 
-  async requestShutdown(path: GuestPath): Promise<void> {
-    await this.#get('stop', path).execute('system_powerdown');
+  async requestShutdown(path: GuestPath, by: ShutdownWay): Promise<void> {
+    const domain = this.#get('stop', path);
+    if (by === 'agent') await domain.agent.shutDown();
+    else await domain.execute('system_powerdown');
   }
 
   async requestReboot(path: GuestPath): Promise<void> {
     const domain = this.#get('reboot', path);
     // QEMU has no button for a reboot: the system powers off, is kept, and is then reset.
-    await domain.execute('set-action', { shutdown: 'pause' });
+    await domain.setEndActions({ shutdown: 'pause' });
     await domain.execute('system_powerdown');
   }
 
@@ -154,10 +160,7 @@ export class QemuDriver implements Driver {
   }
 
   async reset(path: GuestPath): Promise<void> {
-    const domain = this.#get('reset', path);
-    await domain.execute('set-action', { shutdown: domain.note.ends.poweroff === 'destroy' ? 'poweroff' : 'pause' });
-    await domain.execute('system_reset');
-    await domain.execute('cont');
+    await this.#get('reset', path).reset();
   }
 
   async pause(path: GuestPath): Promise<void> {
@@ -166,6 +169,10 @@ export class QemuDriver implements Driver {
 
   async unpause(path: GuestPath): Promise<void> {
     await this.#get('unpause', path).execute('cont');
+  }
+
+  foreign(): Promise<readonly ForeignDomain[]> {
+    return Promise.resolve().then(() => findForeignQemus(this.#parts.runtimeDirectory));
   }
 
   holdings(): readonly Holdings[] {
@@ -256,7 +263,7 @@ export class QemuDriver implements Driver {
       process: qemu,
       clock: this.#parts.clock,
       log: this.#parts.log,
-      onEvent: event => this.#heard(path, event),
+      onEvent: (event, isReboot) => this.#heard(path, event, isReboot),
       onEnd: reason => {
         if (this.#domains.get(path) === domain) this.#domains.delete(path);
         this.#tell({ path, kind: 'ended', reason });
@@ -340,6 +347,8 @@ export class QemuDriver implements Driver {
       try {
         await domain.askState(ADOPT_MS);
         await domain.readVncPort();
+        // An agent that was killed in the middle of a reset leaves another.
+        await domain.setEndActions({ reboot: endActionsOf(note.ends).reboot });
         break;
       } catch (error) {
         log.debug({ guest: note.path, reason: messageOf(error) }, 'QEMU is not ready yet');
@@ -351,13 +360,16 @@ export class QemuDriver implements Driver {
     return found.state === 'absent' ? undefined : found;
   }
 
-  #heard(path: GuestPath, event: QmpEvent): void {
+  #heard(path: GuestPath, event: QmpEvent, isReboot: boolean): void {
     const telling = ['STOP', 'RESUME', 'SHUTDOWN', 'GUEST_PANICKED', 'RESET', 'BLOCK_IO_ERROR', 'DUMP_COMPLETED'];
     if (!telling.includes(event.event)) return;
     this.#parts.log.debug({ guest: path, event: event.event, data: event.data }, 'QEMU tells');
     const domain = this.#domains.get(path);
     if (domain) this.#statistics.changed(domain);
-    this.#tell({ path, kind: 'changed' });
+    this.#tell({ path, kind: isReboot ? 'rebooted' : 'changed' });
+    if (event.event !== 'STOP') return;
+    const failures = domain?.diskErrors.takeUntold() ?? [];
+    for (const { reason, target } of failures) this.#tell({ path, kind: 'disk-error', target, reason });
   }
 
   #tell(event: DomainEvent): void {

@@ -20,7 +20,7 @@ function pciDevicesOf(guest: GuestConfig): number {
  * What of a guest QEMU cannot honour, and what to write instead; one sentence, or undefined when there is nothing.
  */
 export function whyNotOnQemu(guest: GuestConfig): string | undefined {
-  const { disks, display, ends, keymap, kind, maxVcpus } = guest;
+  const { disks, display, keymap, kind, maxVcpus } = guest;
   if (maxVcpus > MOST_VCPUS)
     return `vcpus = ${maxVcpus} is more than a PC can have on QEMU; write ${MOST_VCPUS} or fewer`;
   if (display && keymap !== undefined && !KEYMAPS.includes(keymap))
@@ -28,14 +28,6 @@ export function whyNotOnQemu(guest: GuestConfig): string | undefined {
   const cards = pciDevicesOf(guest);
   if (cards > MOST_PCI_DEVICES)
     return `disk, vif and pci ask for ${cards} PCI devices, and QEMU's PC has room for ${MOST_PCI_DEVICES}; remove some`;
-  if (ends.reboot === 'preserve')
-    return "on_reboot = 'preserve' cannot be kept on QEMU; write on_reboot = 'restart' or 'destroy'";
-  if (ends.reboot === 'destroy' && ends.poweroff !== 'destroy') {
-    return (
-      "on_reboot = 'destroy' needs on_poweroff = 'destroy' on QEMU, which cannot tell the one end from the other; " +
-      'write one of them otherwise'
-    );
-  }
   for (const disk of disks) {
     if (kind === 'hvm' && disk.mode === 'r' && !disk.isCdrom && disk.target.startsWith('hd')) {
       const instead = `xvd${disk.target.slice(2)}`;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { EndPolicy, GuestConfig } from '../../model/guest-config.ts';
+import type { EndPolicy, GuestConfig, QuietEnd } from '../../model/guest-config.ts';
 import { type GuestPath, parseGuestPath } from '../../model/guest-path.ts';
 import { writeFileAtomically } from '../../host/atomic-file.ts';
 import type { Holdings } from '../driver.ts';
@@ -16,6 +16,8 @@ export interface RunNote {
   readonly hasConsole: boolean;
   /** Names of the tap interfaces that were made for it, by the addresses of the cards. */
   readonly taps: Readonly<Record<string, string>>;
+  /** How its system ended, where it was kept. */
+  readonly endedBy?: QuietEnd | undefined;
 }
 
 /**
@@ -36,6 +38,7 @@ export class RunDirectory {
     this.files = {
       monitor: join(this.directory, 'qmp'),
       serial: join(this.directory, 'serial'),
+      agent: join(this.directory, 'agent'),
       processId: join(this.directory, 'pid'),
       interfacePrefix: `vm${id.slice(0, 6)}`,
     };

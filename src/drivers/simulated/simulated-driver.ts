@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { AgentError } from '../../errors.ts';
 import type { Clock } from '../../host/clock.ts';
-import type { Disk, EndPolicy, NetworkInterface } from '../../model/guest-config.ts';
+import { type Disk, type EndPolicy, type NetworkInterface, type QuietEnd, saferEnd } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
 import type { DomainState } from '../../model/guest-state.ts';
 import {
@@ -10,10 +10,13 @@ import {
   type Domain,
   type DomainEvent,
   type DomainStatistics,
+  type DomainProblem,
   type Driver,
+  type ForeignDomain,
   type Holdings,
   holdingsOf,
   type Probe,
+  type ShutdownWay,
   type StartPlan,
 } from '../driver.ts';
 import { SimulatedSerialPort } from './simulated-serial-port.ts';
@@ -34,6 +37,10 @@ interface SimulatedDomain {
   used: SimulatedUse;
   /** Whether the system inside answers the power button. */
   answers: boolean;
+  /** Whether an agent inside does. */
+  agentAnswers: boolean;
+  endedBy: QuietEnd | undefined;
+  problem: DomainProblem | undefined;
   rebooting: boolean;
 }
 
@@ -52,6 +59,8 @@ const UNUSED: SimulatedUse = {
  */
 export class SimulatedMachine {
   readonly domains = new Map<GuestPath, SimulatedDomain>();
+  /** What others run on this machine. */
+  readonly strangers: ForeignDomain[] = [];
   readonly listeners = new Set<(event: DomainEvent) => void>();
   readonly #clock: Clock | undefined;
   #nextProcessId = 1000;
@@ -93,6 +102,9 @@ export class SimulatedMachine {
       processId: id,
       vncPort: plan.config.display ? 5900 + (id % 100) : undefined,
       answers: true,
+      agentAnswers: false,
+      endedBy: undefined,
+      problem: undefined,
       rebooting: false,
     });
   }
@@ -101,12 +113,17 @@ export class SimulatedMachine {
   powerOff(path: GuestPath): void {
     const domain = this.domains.get(path);
     if (!domain) return;
-    if (domain.rebooting || domain.ends.poweroff !== 'destroy') {
-      domain.state = 'halted';
-      this.tell({ path, kind: 'changed' });
-    } else {
-      this.remove(path, 'its system powered off');
-    }
+    if (domain.rebooting || !endsByItself(domain.ends)) this.#halt(path, domain, 'poweroff');
+    else this.remove(path, 'its system powered off');
+  }
+
+  /** The system inside restarts. */
+  reboot(path: GuestPath): void {
+    const domain = this.domains.get(path);
+    if (!domain) return;
+    if (domain.ends.reboot === 'restart') this.tell({ path, kind: 'rebooted' });
+    else if (domain.rebooting || !endsByItself(domain.ends)) this.#halt(path, domain, 'reboot');
+    else this.remove(path, 'its system rebooted, and on_reboot is destroy');
   }
 
   /** The system inside works: it uses that much more. */
@@ -134,17 +151,54 @@ export class SimulatedMachine {
     this.set(path, 'crashed');
   }
 
-  /** The system inside no longer answers the power button. */
+  /** Nobody inside answers any more, neither to the power button nor to the hypervisor. */
   hang(path: GuestPath): void {
     const domain = this.domains.get(path);
-    if (domain) domain.answers = false;
+    if (!domain) return;
+    domain.answers = false;
+    domain.agentAnswers = false;
+  }
+
+  /** An agent inside begins to answer, or stops doing so. */
+  answerAgent(path: GuestPath, answers = true): void {
+    const domain = this.domains.get(path);
+    if (domain) domain.agentAnswers = answers;
+  }
+
+  /** A disk fails; each time that it is unpaused it fails again, until `mendDisk`. */
+  failDisk(path: GuestPath, target: string, reason = 'no space is left for its image'): void {
+    const domain = this.domains.get(path);
+    if (!domain) return;
+    domain.problem = { kind: 'disk', target, reason };
+    domain.state = 'stuck';
+    this.tell({ path, kind: 'disk-error', target, reason });
+  }
+
+  /** The disk works again; the domain goes on when it is unpaused. */
+  mendDisk(path: GuestPath): void {
+    const domain = this.domains.get(path);
+    if (domain) domain.problem = undefined;
+  }
+
+  /** Somebody else starts a domain on this machine. */
+  plantStranger(stranger: Omit<ForeignDomain, 'kind' | 'id'>): ForeignDomain {
+    const planted: ForeignDomain = { id: this.#nextProcessId++, kind: 'unmanaged', ...stranger };
+    this.strangers.push(planted);
+    return planted;
   }
 
   set(path: GuestPath, state: DomainState): void {
     const domain = this.domains.get(path);
     if (!domain) return;
     domain.state = state;
+    if (state !== 'halted') domain.endedBy = undefined;
     this.tell({ path, kind: 'changed' });
+  }
+
+  #halt(path: GuestPath, domain: SimulatedDomain, endedBy: QuietEnd): void {
+    // Where nobody listens nobody knows.
+    domain.endedBy = this.listeners.size > 0 ? endedBy : saferEnd(domain.ends);
+    this.set(path, 'halted');
   }
 
   remove(path: GuestPath, reason: string): void {
@@ -200,8 +254,16 @@ export class SimulatedDriver implements Driver {
   inspect(path: GuestPath): Promise<Domain> {
     const domain = this.#machine.domains.get(path);
     if (!domain) return Promise.resolve(absentDomain(path));
-    const { state, processId, vncPort, ends } = domain;
-    return Promise.resolve({ path, state, processId, vncPort, ends });
+    const { endedBy, ends, problem, processId, state, vncPort } = domain;
+    return Promise.resolve({
+      path,
+      state,
+      processId,
+      vncPort,
+      ends,
+      endedBy: state === 'halted' ? endedBy : undefined,
+      problem: state === 'stuck' ? problem : undefined,
+    });
   }
 
   statistics(): Promise<readonly DomainStatistics[]> {
@@ -225,9 +287,11 @@ export class SimulatedDriver implements Driver {
     return this.inspect(plan.path);
   }
 
-  requestShutdown(path: GuestPath): Promise<void> {
+  requestShutdown(path: GuestPath, by: ShutdownWay): Promise<void> {
     return this.#act('stop', path, domain => {
-      if (domain.answers && domain.state === 'running') this.#machine.powerOff(path);
+      const isAnswered = domain.agentAnswers && domain.state === 'running';
+      if (by === 'agent' && !isAnswered) throw noAgent(path);
+      if ((by === 'agent' || domain.answers) && domain.state === 'running') this.#machine.powerOff(path);
     });
   }
 
@@ -256,7 +320,14 @@ export class SimulatedDriver implements Driver {
   }
 
   unpause(path: GuestPath): Promise<void> {
-    return this.#act('unpause', path, () => this.#machine.set(path, 'running'));
+    return this.#act('unpause', path, ({ problem }) => {
+      if (problem) this.#machine.failDisk(path, problem.target, problem.reason);
+      else this.#machine.set(path, 'running');
+    });
+  }
+
+  foreign(): Promise<readonly ForeignDomain[]> {
+    return Promise.resolve([...this.#machine.strangers]);
   }
 
   holdings(): readonly Holdings[] {
@@ -360,6 +431,15 @@ export class SimulatedDriver implements Driver {
     const domain = this.#machine.domains.get(path);
     if (domain) domain.holdings = { ...domain.holdings, ...change };
   }
+}
+
+/** As QEMU: a domain goes by itself only where that is right whichever way its system ends. */
+function endsByItself({ poweroff, reboot }: EndPolicy): boolean {
+  return poweroff === 'destroy' && (reboot === 'restart' || reboot === 'destroy');
+}
+
+function noAgent(path: GuestPath): AgentError {
+  return new AgentError('NOT_SUPPORTED', `stop ${path}: no guest agent answers inside; use the power button`);
 }
 
 function notSupported(path: GuestPath, why: string): AgentError {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { absentDomain } from '../../../src/drivers/driver.ts';
 import { type MeasuredDomain, QemuStatistics, startSizes } from '../../../src/drivers/qemu/statistics.ts';
 import { AgentError } from '../../../src/errors.ts';
 import { type Clock, systemClock } from '../../../src/host/clock.ts';
@@ -46,7 +47,7 @@ class FakeQemu {
       },
       async inspect() {
         await this.execute('query-status');
-        return { path, state: qemu.state, processId: qemu.id, vncPort: undefined, ends: undefined };
+        return { ...absentDomain(path), state: qemu.state, processId: qemu.id };
       },
       execute(command: string) {
         qemu.asked.push(command);

@@ -46,6 +46,7 @@ describe('the status from what was stored and what the hypervisor says', () => {
   it.each<[GuestStatus, DomainState, GuestStatus]>([
     ['DOWN', 'running', 'RUNNING'],
     ['RUNNING', 'paused', 'PAUSED'],
+    ['RUNNING', 'stuck', 'PAUSED'],
     ['RUNNING', 'absent', 'DOWN'],
     ['INITIALIZING', 'absent', 'DOWN'],
     ['SHUTTING_DOWN', 'absent', 'DOWN'],

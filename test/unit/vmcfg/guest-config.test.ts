@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GuestConfig } from '../../../src/model/guest-config.ts';
+import { type EndPolicy, endOf, type GuestConfig, saferEnd } from '../../../src/model/guest-config.ts';
 import { parseGuestPath } from '../../../src/model/guest-path.ts';
 import { GuestReader } from '../../../src/vmcfg/guest-reader.ts';
 import { facts64 } from './guest-files.ts';
@@ -28,6 +28,39 @@ describe('the configuration of a guest', () => {
       machine: { acpi: true },
       ends: { poweroff: 'destroy', reboot: 'restart', crash: 'restart', dumpsCore: false },
     });
+  });
+
+  it.each<[string, keyof EndPolicy & ('poweroff' | 'reboot' | 'crash'), ReturnType<typeof endOf>]>([
+    ["on_poweroff = 'rename-restart'", 'poweroff', { action: 'restart', dumpsCore: true }],
+    ["on_reboot = 'rename-restart'", 'reboot', { action: 'restart', dumpsCore: true }],
+    ["on_crash = 'rename-restart'", 'crash', { action: 'restart', dumpsCore: true }],
+    ["on_crash = 'rename-restart'", 'poweroff', { action: 'destroy', dumpsCore: false }],
+    ["on_poweroff = 'rename-restart'", 'crash', { action: 'restart', dumpsCore: false }],
+    ["on_crash = 'coredump-destroy'", 'crash', { action: 'destroy', dumpsCore: true }],
+    ["on_reboot = 'preserve'", 'reboot', { action: 'preserve', dumpsCore: false }],
+  ])('%s: what is done after a %s', (line, how, end) => {
+    expect(endOf(read(para, line).ends, how)).toEqual(end);
+  });
+
+  it.each<[string, string, string]>([
+    ['preserve', 'destroy', 'poweroff'],
+    ['destroy', 'preserve', 'reboot'],
+    ['restart', 'destroy', 'reboot'],
+    ['restart', 'rename-restart', 'reboot'],
+    ['destroy', 'restart', 'poweroff'],
+    ['destroy', 'destroy', 'poweroff'],
+  ])('on_poweroff %s and on_reboot %s: an unseen end is taken for a %s', (poweroff, reboot, end) => {
+    expect(saferEnd(read(para, `on_poweroff = '${poweroff}'`, `on_reboot = '${reboot}'`).ends)).toBe(end);
+  });
+
+  it.each<[string, boolean, string | undefined]>([
+    ['', false, undefined],
+    ["on_xend_start = 'start'", true, undefined],
+    ["on_xend_start = 'ignore'; on_xend_stop = 'shutdown'", false, 'shutdown'],
+    ["on_xend_start = 'start'; on_xend_stop = 'suspend'", true, 'suspend'],
+    ["on_xend_stop = 'ignore'", false, 'ignore'],
+  ])('with the server, %s', (line, hostBoot, hostShutdown) => {
+    expect(read(para, line)).toMatchObject({ hostBoot, hostShutdown });
   });
 
   it('has the same uuid and card addresses each time, others than another guest', () => {
@@ -104,8 +137,12 @@ describe('the configuration of a guest', () => {
     [
       para,
       "on_crash = 'explode'",
-      /on_crash: "explode" cannot be done here; write one of destroy, restart, preserve, coredump-destroy, coredump-restart/,
+      /on_crash: "explode" cannot be done here; write one of destroy, restart, preserve, rename-restart, coredump-destroy, coredump-restart/,
     ],
+    [para, "on_crash = 'coredump-rename-restart'", /on_crash: "coredump-rename-restart" cannot be done here/],
+    [para, "on_reboot = 'rename'", /on_reboot: "rename" cannot be done here/],
+    [para, "on_xend_start = 'yes'", /on_xend_start: "yes" cannot be done here; write one of ignore, start$/],
+    [para, "on_xend_stop = 'destroy'", /on_xend_stop: .* write one of ignore, shutdown, suspend$/],
     ["kernel = 'vmlinuz'", '', /kernel: "vmlinuz" is not an absolute path/],
     ['memory = 1', '', /it says nothing of how to boot/],
     [para, "extra = 'a\\x00b'", /it holds a NUL character/],
