@@ -85,6 +85,28 @@ describe('what a guest uses', () => {
   });
 });
 
+describe('a guest whose QEMU hangs', () => {
+  it('is listed with what is known of it, and keeps nobody from an answer about the others', async () => {
+    daemon = await new Daemon(['[performance]', 'interval=1']).start();
+    const [hung, other] = ['hung', 'other'].map(name => daemon.makeGuest(name)) as [string, string];
+    for (const path of [hung, other]) expect(await daemon.local('start_vm', path)).toMatch(/^success/);
+    expect((await domainOf(hung))['memory']).toBe(96);
+    process.kill(daemon.qemuOf(hung)!, 'SIGSTOP');
+    for (let round = 0; round < 5; round++) {
+      const startedAt = performance.now();
+      expect((await domains()).map(row => row['path'])).toEqual(['', hung, other]);
+      expect(performance.now() - startedAt).toBeLessThan(1000);
+    }
+    await waitUntil('the list says so', async () => (await domainOf(hung))['state'] === '------', 20_000, 200);
+    expect(await domainOf(hung)).toMatchObject({ memory: 96, vcpus: 1 });
+    expect((await domainOf(other))['state']).toMatch(/^[r-][b-]----$/);
+    await waitUntil('figures of the other are measured on', async () =>
+      String(await daemon.local('get_vm_perf', other)).startsWith("success:cpu="),
+    );
+    process.kill(daemon.qemuOf(hung)!, 'SIGCONT');
+  });
+});
+
 describe('the past of performance', () => {
   const anHourAgo = (): string => new Date(Date.now() - 3_600_000).toISOString();
 
