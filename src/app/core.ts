@@ -136,7 +136,14 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     log,
   });
   const membership = new GuestMembership({ driver, records, files, lanes, consoles: guestConsoles });
-  const coreDumps = new CoreDumps({ driver, clock, directory: paths.dumpDirectory, always: xend.values.enableDump });
+  const coreDumps = new CoreDumps({
+    driver,
+    clock,
+    directory: paths.dumpDirectory,
+    always: xend.values.enableDump,
+    keptPerGuest: settings.guests.coreDumpsKept,
+    spaceBytes: settings.guests.coreDumpBytes,
+  });
   const guestLifecycle = new GuestLifecycle({
     driver,
     records,

@@ -172,6 +172,38 @@ export const declarations = {
       '5900-5999',
       'TCP ports for the VNC servers of guests that name none.',
     ),
+    diskError: setting(
+      'disk_error',
+      kinds.choice('keep', 'resume', 'destroy'),
+      'keep',
+      'What becomes of a guest that was stopped because a disk failed, as when no space is left. keep leaves it to be unpaused ' +
+        'by hand, resume tries again from time to time, destroy ends it.',
+    ),
+    restartLimit: setting(
+      'restart_limit',
+      kinds.integer(0, 1000),
+      '10',
+      'How often a guest may crash or reboot within restart_window before it is not started again. 0 sets no limit.',
+    ),
+    restartWindowMs: setting(
+      'restart_window',
+      kinds.seconds(1, 86_400),
+      '600',
+      'Seconds over which restarts are counted; the fourth and each further one waits longer. A guest that ran for longer than ' +
+        'that begins anew.',
+    ),
+    coreDumpsKept: setting(
+      'core_dumps_kept',
+      kinds.integer(1, 1000),
+      '2',
+      'How many core dumps of each guest are kept; the oldest go first.',
+    ),
+    coreDumpBytes: setting(
+      'core_dump_space',
+      kinds.bytes(0, 2 ** 50),
+      '10GiB',
+      'Size up to which core dumps of all guests are kept; the oldest go first. 0 writes none.',
+    ),
     qemuBinary: setting('qemu_binary', kinds.program(), 'qemu-system-x86_64', 'The QEMU program.'),
   },
   performance: {
