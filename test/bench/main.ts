@@ -3,6 +3,7 @@ import { benchAgentStart } from './agent-start.ts';
 import { benchEcho } from './echo.ts';
 import { benchGuestStart } from './guest-start.ts';
 import { type Row, table } from './measure.ts';
+import { benchRealStatistics } from './real-statistics.ts';
 import { benchRecords } from './records.ts';
 import { benchStatistics } from './statistics.ts';
 import { benchVmcfg } from './vmcfg.ts';
@@ -17,6 +18,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Row[]>>> = {
   agent: benchAgentStart,
   records: benchRecords,
   statistics: benchStatistics,
+  real: benchRealStatistics,
 };
 
 async function benchCodec(): Promise<Row[]> {

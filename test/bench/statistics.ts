@@ -3,13 +3,11 @@ import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import type { DomainStatistics, Driver } from '../../src/drivers/driver.ts';
-import { probeQemu } from '../../src/drivers/qemu/probe.ts';
-import { QemuDriver } from '../../src/drivers/qemu/qemu-driver.ts';
+import type { Driver } from '../../src/drivers/driver.ts';
 import { SimulatedDriver, SimulatedMachine } from '../../src/drivers/simulated/simulated-driver.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import { readServerCounters } from '../../src/host/server-counters.ts';
-import { type GuestPath, parseGuestPath } from '../../src/model/guest-path.ts';
+import { parseGuestPath } from '../../src/model/guest-path.ts';
 import { GuestLanes } from '../../src/operations/guest-lanes.ts';
 import { GuestConsoles } from '../../src/services/guest-consoles.ts';
 import { GuestLifecycle } from '../../src/services/guest-lifecycle.ts';
@@ -23,22 +21,15 @@ import { demoConfig } from '../support/guest-config.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { makeTemporaryDirectory } from '../support/temporary.ts';
-import { waitUntil } from '../support/wait.ts';
-import { cpuSeconds, median, milliseconds, type Row } from './measure.ts';
+import { percent, processorMs, restartTime, shareAtRest } from './agent-load.ts';
+import { median, milliseconds, type Row } from './measure.ts';
 
 const SIMULATED = 500;
-const REAL = 20;
 const INTERVAL_MS = 5000;
-const REST_SECONDS = 20;
 
-/** What it costs to know what many guests use, to list them, and to find them again. */
+/** What it costs to know what many simulated guests use, to list them, and to find them again. */
 export async function benchStatistics(): Promise<Row[]> {
-  return [
-    ...(await hourOfSamples()),
-    await adoptionOfSimulated(),
-    ...(await simulatedAgent()),
-    ...(await realGuests()),
-  ];
+  return [...(await hourOfSamples()), await adoptionOfSimulated(), ...(await simulatedAgent())];
 }
 
 const paths = Array.from({ length: SIMULATED }, (_, index) => parseGuestPath(`/OVS/running_pool/guest${index}`));
@@ -48,13 +39,6 @@ function simulatedMachine(clock?: ManualClock): SimulatedMachine {
   for (const path of paths) machine.boot({ path, config: demoConfig('guest') });
   return machine;
 }
-
-function processorMs(): number {
-  const { system, user } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
-const percent = (share: number): string => `${(share * 100).toFixed(2)} % of a core`;
 
 /** All of the service but waiting: measuring, rates, rings in SQLite; the second of two hours, with full rings. */
 async function hourOfSamples(): Promise<Row[]> {
@@ -219,135 +203,6 @@ function listRow(method: string, times: readonly number[]): Row {
     target: '< 50 ms',
     isMet: time < 50,
   };
-}
-
-async function realGuests(): Promise<Row[]> {
-  const daemon = await new Daemon(['[performance]', `interval=${INTERVAL_MS / 1000}`]).start();
-  try {
-    for (let index = 0; index < REAL; index++) {
-      const path = daemon.makeGuest(`real${index}`);
-      const reply = await daemon.local('start_vm', path);
-      if (!String(reply).startsWith('success')) throw new Error(String(reply));
-    }
-    // What is measured is the agent, and not the boot of its guests beside it.
-    await waitUntil(
-      'all guests are idle',
-      async () => {
-        const rows = (await daemon.local('list_domains')) as { cpu_percent?: number }[];
-        return rows.slice(1).every(row => (row.cpu_percent ?? 100) < 20);
-      },
-      300_000,
-      1000,
-    );
-    const share = await shareAtRest(daemon);
-    const restart = await restartTime(daemon, REAL);
-    await daemon.stop();
-    const costs = await costsOfReal(daemon);
-    const asked = Math.min(25 * (INTERVAL_MS / 1000), SIMULATED);
-    const computed = (SIMULATED * costs.kernelMs + asked * costs.askedMs) / INTERVAL_MS;
-    return [
-      {
-        work: `an agent with ${REAL} QEMU guests, at rest`,
-        floor: '',
-        product: percent(share),
-        ratio: undefined,
-        target: '< 3 %',
-        isMet: share < 0.03,
-      },
-      {
-        work: `statistics of ${SIMULATED} QEMU guests each ${INTERVAL_MS / 1000} s, computed from ${REAL}`,
-        floor: '',
-        product:
-          `${percent(computed)} (a guest: ${(costs.kernelMs * 1000).toFixed(0)} µs for the kernel's figures, ` +
-          `${(costs.askedMs * 1000).toFixed(0)} µs when QEMU is asked)`,
-        ratio: undefined,
-        target: '< 3 %',
-        isMet: computed < 0.03,
-      },
-      {
-        work: `restart of an agent with ${REAL} QEMU guests, until it has found them and answers`,
-        floor: '',
-        product: milliseconds(restart),
-        ratio: undefined,
-        target: '< 2 s',
-        isMet: restart < 2000,
-      },
-    ];
-  } finally {
-    await daemon.dispose();
-  }
-}
-
-/** Processor time of this process for one guest: read from the kernel alone, and what is added when QEMU is asked. */
-async function costsOfReal(daemon: Daemon): Promise<{ readonly kernelMs: number; readonly askedMs: number }> {
-  const program = 'qemu-system-x86_64';
-  const driver = new QemuDriver({
-    program,
-    runtimeDirectory: daemon.paths.guestRuntimeDirectory,
-    startTimeoutMs: 10_000,
-    processors: [],
-    host: { userNetwork: 'restricted', vncPorts: { first: 5950, last: 5999 } },
-    probe: () =>
-      probeQemu({
-        program,
-        accelerator: 'auto',
-        memoryFile: join(daemon.root, 'probe.json'),
-        searchPath: process.env['PATH'] ?? '',
-        clock: systemClock,
-      }),
-    clock: systemClock,
-    log: silentLog,
-  });
-  try {
-    await driver.adopt({ log: silentLog });
-    const read = async (): Promise<void> => requireAll(await driver.statistics());
-    for (let round = 0; round < 3; round++) await read();
-    const kernel: number[] = [];
-    const asked: number[] = [];
-    for (let round = 0; round < 10; round++) {
-      await sleep(1000);
-      asked.push(await processorTimeOf(read));
-      kernel.push(
-        (await processorTimeOf(async () => {
-          for (let again = 0; again < 20; again++) await read();
-        })) / 20,
-      );
-    }
-    const kernelMs = median(kernel) / REAL;
-    return { kernelMs, askedMs: median(asked) / REAL - kernelMs };
-  } finally {
-    await driver.close();
-  }
-}
-
-function requireAll(all: readonly DomainStatistics[]): void {
-  if (all.length !== REAL || all.some(one => one.processorTimeMs === 0)) throw new Error('guests are missing');
-}
-
-async function processorTimeOf(work: () => Promise<void>): Promise<number> {
-  const before = processorMs();
-  await work();
-  return processorMs() - before;
-}
-
-async function shareAtRest(daemon: Daemon): Promise<number> {
-  const before = cpuSeconds(daemon.processId);
-  await sleep(REST_SECONDS * 1000);
-  return (cpuSeconds(daemon.processId) - before) / REST_SECONDS;
-}
-
-/** From the start of the new process until it answers and has found that many guests. */
-async function restartTime(daemon: Daemon, guests: number): Promise<number> {
-  const times: number[] = [];
-  for (let round = 0; round < 3; round++) {
-    await daemon.stop();
-    const startedAt = performance.now();
-    await daemon.start(1);
-    const rows = (await daemon.local('list_domains')) as readonly { readonly path: GuestPath }[];
-    times.push(performance.now() - startedAt);
-    if (rows.length !== guests + 1) throw new Error(`${rows.length - 1} guests were found`);
-  }
-  return median(times);
 }
 
 async function timesOf(work: () => Promise<void>): Promise<number[]> {

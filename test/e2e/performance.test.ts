@@ -101,7 +101,7 @@ describe('a guest whose QEMU hangs', () => {
     expect(await domainOf(hung)).toMatchObject({ memory: 96, vcpus: 1 });
     expect((await domainOf(other))['state']).toMatch(/^[r-][b-]----$/);
     await waitUntil('figures of the other are measured on', async () =>
-      String(await daemon.local('get_vm_perf', other)).startsWith("success:cpu="),
+      String(await daemon.local('get_vm_perf', other)).startsWith('success:cpu='),
     );
     process.kill(daemon.qemuOf(hung)!, 'SIGCONT');
   });

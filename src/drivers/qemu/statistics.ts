@@ -8,8 +8,9 @@ import type { DomainState } from '../../model/guest-state.ts';
 import type { DomainStatistics } from '../driver.ts';
 import { argumentsOf } from './process.ts';
 import type { QemuDomain } from './qemu-domain.ts';
+import { type StartSizes, startSizes } from './start-sizes.ts';
+import { balloonMib, blocksOf, networkOf, NOTHING, processorsOf } from './usage.ts';
 
-const MIB = 2 ** 20;
 /** Processes that are read before others get their turn: about a millisecond's work. */
 const SLICE = 50;
 /**
@@ -221,80 +222,4 @@ export class QemuStatistics {
       answerAgeMs: answer ? this.#parts.clock.monotonic() - answer.at : 0,
     };
   }
-}
-
-const NOTHING: DomainStatistics['blocks'] = { readBytes: 0, writtenBytes: 0, reads: 0, writes: 0 };
-
-async function balloonMib(domain: MeasuredDomain): Promise<number> {
-  const { actual } = (await domain.execute('query-balloon')) as { actual: number };
-  return Math.round(actual / MIB);
-}
-
-/** Sum over the disks and drives that it has now (QAPI BlockDeviceStats). */
-async function blocksOf(domain: MeasuredDomain): Promise<DomainStatistics['blocks']> {
-  const devices = (await domain.execute('query-blockstats')) as readonly {
-    readonly stats: {
-      readonly rd_bytes: number;
-      readonly wr_bytes: number;
-      readonly rd_operations: number;
-      readonly wr_operations: number;
-    };
-  }[];
-  const sum = { ...NOTHING };
-  for (const { stats } of devices) {
-    sum.readBytes += stats.rd_bytes;
-    sum.writtenBytes += stats.wr_bytes;
-    sum.reads += stats.rd_operations;
-    sum.writes += stats.wr_operations;
-  }
-  return sum;
-}
-
-async function processorsOf(domain: MeasuredDomain): Promise<number> {
-  return ((await domain.execute('query-cpus-fast')) as readonly unknown[]).length;
-}
-
-/** A tap receives what the guest sends. The user-mode network inside QEMU counts nothing. */
-function networkOf(
-  { note }: MeasuredDomain,
-  interfaces: ReadonlyMap<string, InterfaceCounters>,
-): DomainStatistics['network'] {
-  let [receivedBytes, sentBytes] = [0, 0];
-  for (const name of Object.values(note.taps)) {
-    const counters = interfaces.get(name);
-    receivedBytes += counters?.sentBytes ?? 0;
-    sentBytes += counters?.receivedBytes ?? 0;
-  }
-  return { receivedBytes, sentBytes };
-}
-
-interface StartSizes {
-  readonly memoryMib: number;
-  readonly maxMemoryMib: number;
-  readonly vcpus: number;
-}
-
-/**
- * What a QEMU was given at its start, from its own command line: so it is known of guests that an earlier release of the
- * agent started as well.
- */
-export function startSizes(args: readonly string[]): StartSizes {
-  const memory = valuesOf(args, '-m');
-  const memoryMib = sizeOf(memory.get('size'));
-  return {
-    memoryMib,
-    maxMemoryMib: memory.has('maxmem') ? sizeOf(memory.get('maxmem')) : memoryMib,
-    vcpus: sizeOf(valuesOf(args, '-smp').get('cpus')),
-  };
-}
-
-function valuesOf(args: readonly string[], option: string): ReadonlyMap<string, string> {
-  const place = args.indexOf(option);
-  const parts = place < 0 ? [] : (args[place + 1] ?? '').split(',');
-  return new Map(parts.map(part => part.split('=', 2) as [string, string]));
-}
-
-/** Sizes are written in MiB: `96M`. */
-function sizeOf(text = ''): number {
-  return Number.parseInt(text, 10) || 0;
 }

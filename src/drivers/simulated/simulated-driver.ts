@@ -20,6 +20,7 @@ import {
   type StartPlan,
 } from '../driver.ts';
 import { SimulatedSerialPort } from './simulated-serial-port.ts';
+import { type SimulatedUse, steadyWork, sumOf, UNUSED } from './simulated-use.ts';
 
 interface SimulatedDomain {
   state: DomainState;
@@ -43,15 +44,6 @@ interface SimulatedDomain {
   problem: DomainProblem | undefined;
   rebooting: boolean;
 }
-
-/** What a simulated domain has used since its start. */
-export type SimulatedUse = Pick<DomainStatistics, 'processorTimeMs' | 'blocks' | 'network'>;
-
-const UNUSED: SimulatedUse = {
-  processorTimeMs: 0,
-  blocks: { readBytes: 0, writtenBytes: 0, reads: 0, writes: 0 },
-  network: { receivedBytes: 0, sentBytes: 0 },
-};
 
 /**
  * The machine on which simulated domains live. It outlasts drivers, as a server outlasts its agents, and has hands for
@@ -130,20 +122,7 @@ export class SimulatedMachine {
   work(path: GuestPath, more: SimulatedUse): void {
     const domain = this.domains.get(path);
     if (!domain) return;
-    const { blocks, network, processorTimeMs } = domain.used;
-    domain.used = {
-      processorTimeMs: processorTimeMs + more.processorTimeMs,
-      blocks: {
-        readBytes: blocks.readBytes + more.blocks.readBytes,
-        writtenBytes: blocks.writtenBytes + more.blocks.writtenBytes,
-        reads: blocks.reads + more.blocks.reads,
-        writes: blocks.writes + more.blocks.writes,
-      },
-      network: {
-        receivedBytes: network.receivedBytes + more.network.receivedBytes,
-        sentBytes: network.sentBytes + more.network.sentBytes,
-      },
-    };
+    domain.used = sumOf(domain.used, more);
   }
 
   /** The system inside crashes. */
@@ -212,16 +191,6 @@ export class SimulatedMachine {
   tell(event: DomainEvent): void {
     for (const listener of this.listeners) listener(event);
   }
-}
-
-function steadyWork(elapsedMs: number, percent: number): SimulatedUse {
-  const bytes = Math.round(elapsedMs * percent);
-  const operations = Math.round(bytes / 4096);
-  return {
-    processorTimeMs: Math.round((elapsedMs * percent) / 100),
-    blocks: { readBytes: bytes, writtenBytes: 2 * bytes, reads: operations, writes: 2 * operations },
-    network: { receivedBytes: 3 * bytes, sentBytes: bytes },
-  };
 }
 
 /** A driver without a hypervisor, for pools of many servers in one process. It keeps the preconditions of the real ones. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { absentDomain } from '../../../src/drivers/driver.ts';
-import { type MeasuredDomain, QemuStatistics, startSizes } from '../../../src/drivers/qemu/statistics.ts';
+import { startSizes } from '../../../src/drivers/qemu/start-sizes.ts';
+import { type MeasuredDomain, QemuStatistics } from '../../../src/drivers/qemu/statistics.ts';
 import { AgentError } from '../../../src/errors.ts';
 import { type Clock, systemClock } from '../../../src/host/clock.ts';
 import type { ProcessTimes } from '../../../src/host/kernel-counters.ts';
