@@ -15,7 +15,7 @@ import { balloonMib, blocksOf, networkOf, NOTHING, processorsOf } from './usage.
 const SLICE = 50;
 /**
  * Guests that are asked each second, in the long run. What the kernel knows costs a hundredth of a millisecond for each
- * guest and is read each time; three questions to QEMU cost this process twenty times as much, and QEMU's main loop too.
+ * guest and is read each time; three questions to QEMU cost this process more than ten times as much, and QEMU's main loop too.
  */
 const ASKED_PER_SECOND = 25;
 /** Guests that are asked at once after a pause: as many are always up to date. */
