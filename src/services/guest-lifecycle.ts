@@ -2,6 +2,7 @@ import { AgentError, messageOf } from '../errors.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
 import type { Domain, DomainEvent, Driver, StartPlan } from '../drivers/driver.ts';
+import { endOf } from '../model/guest-config.ts';
 import type { GuestPath } from '../model/guest-path.ts';
 import { type GuestAct, type GuestStatus, requireStatus, statusFrom } from '../model/guest-state.ts';
 import type { GuestLanes } from '../operations/guest-lanes.ts';
@@ -304,7 +305,9 @@ export class GuestLifecycle {
     const { coreDumps, driver, log, records } = this.#parts;
     if (!hasEndedInside(domain) || !domain.ends) return domain;
     const wasRebooting = stored === 'REBOOTING' && domain.state === 'halted';
-    const action = wasRebooting ? 'restart' : domain.ends[domain.state === 'halted' ? 'poweroff' : 'crash'];
+    const action = wasRebooting
+      ? 'restart'
+      : endOf(domain.ends, domain.state === 'halted' ? (domain.endedBy ?? 'poweroff') : 'crash').action;
     if (action === 'preserve') return domain;
     log.info({ guest: domain.path, state: domain.state, action }, 'the system of a guest ended');
     if (domain.state === 'crashed' && (domain.ends.dumpsCore || coreDumps.always)) {

@@ -327,6 +327,19 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
       expect(await stateOf()).toBe('absent');
     });
 
+    it('the memory of a domain whose system powered off is written as well', async () => {
+      await driver.start(harness.plan(path, { ...usual, poweroff: 'rename-restart' }), context);
+      await harness.untilUp(path);
+      await harness.powerOffInside(path);
+      await untilState('halted');
+      const file = harness.makeImage('core');
+      rmSync(file);
+      await driver.dumpCore(path, file, context);
+      expect(statSync(file).size).toBeGreaterThan(0);
+      await driver.reset(path, context);
+      expect(await stateOf()).toBe('running');
+    });
+
     it('keeps a domain whose system crashed, and runs it again by a reset', async () => {
       await driver.start(harness.plan(path, usual), context);
       await harness.untilUp(path);

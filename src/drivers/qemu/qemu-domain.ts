@@ -13,6 +13,7 @@ import { type EndActions, endActionsOf } from './end-actions.ts';
 import { GuestAgent } from './guest-agent.ts';
 import { isQemuOf, type QemuProcess } from './process.ts';
 import { QmpConnection, type QmpEvent } from './qmp-connection.ts';
+import { Resets } from './resets.ts';
 import type { RunDirectory, RunNote } from './run-directory.ts';
 
 /** Time for one answer of a QEMU that lives. */
@@ -23,11 +24,6 @@ const ENDING_MS = 1_000;
 const DUMP_MS = 3_600_000;
 /** Time for a QEMU to end after it was told to, before it is killed. */
 const QUIT_MS = 3_000;
-
-/** Time in which firmware resets the machine after it was reset; it takes some 25 ms where the server is idle. */
-const FIRMWARE_MS = 2_000;
-/** Time between the resets that firmware asks for. */
-const FIRMWARE_REST_MS = 100;
 
 /** Run states of QEMU (QAPI RunState) as states of a domain. */
 const STATE_OF_RUN_STATE: Readonly<Record<string, DomainState>> = {
@@ -55,6 +51,7 @@ export class QemuDomain {
   readonly diskErrors = new DiskErrors();
   vncPort: number | undefined;
   readonly #clock: Clock;
+  readonly #resets: Resets;
   readonly #log: Log;
   readonly #onEvent: (event: QmpEvent, isReboot: boolean) => void;
   readonly #onEnd: (reason: string) => void;
@@ -72,7 +69,6 @@ export class QemuDomain {
   #note: RunNote;
   #monitor: QmpConnection | undefined;
   #connecting: Promise<QmpConnection> | undefined;
-  #lastReset = Number.NEGATIVE_INFINITY;
   #endReason = 'its process ended unexpectedly';
   #ended = false;
 
@@ -95,6 +91,7 @@ export class QemuDomain {
     this.#onEvent = parts.onEvent;
     this.#onEnd = parts.onEnd;
     this.#staysAtEnd = endActionsOf(this.#note.ends).shutdown === 'pause';
+    this.#resets = new Resets(this.#clock);
     this.agent = new GuestAgent({ path: this.path, socketPath: this.place.files.agent, clock: this.#clock });
   }
 
@@ -243,42 +240,6 @@ export class QemuDomain {
     if (actions.shutdown) this.#staysAtEnd = actions.shutdown === 'pause';
   }
 
-  /** Restarts the machine, from whatever state it is in. */
-  async reset(): Promise<void> {
-    const { endedBy, ends } = this.#note;
-    const actions = endActionsOf(ends);
-    // Forgotten first: an agent that comes in between must not take an old end for the next one.
-    if (endedBy) this.#rememberEnd(undefined);
-    try {
-      // A reset that counts as a shutdown would be one for us as well.
-      await this.setEndActions({ ...actions, reboot: 'reset' });
-      await this.execute('system_reset');
-    } catch (error) {
-      if (endedBy) this.#rememberEnd(endedBy);
-      throw error;
-    }
-    const run = (): Promise<unknown> => this.execute('cont');
-    if (actions.reboot === 'reset') await run();
-    else {
-      // Until firmware has reset the machine itself: its reset must not count as one of the system.
-      await this.eventAfter(isGuestReset, FIRMWARE_MS, run);
-      await this.#clock.sleep(FIRMWARE_REST_MS);
-      await this.setEndActions({ reboot: actions.reboot });
-    }
-  }
-
-  /**
-   * Whether an event says that the system restarted. SeaBIOS that finds itself run before resets the machine once more
-   * (resume.c, tryReboot), so that each reset comes with one or two that are its own.
-   */
-  #isReboot(event: QmpEvent): boolean {
-    if (event.event !== 'RESET') return false;
-    const now = this.#clock.monotonic();
-    const isOfFirmware = isGuestReset(event) && now - this.#lastReset < FIRMWARE_MS;
-    if (!isOfFirmware) this.#lastReset = now;
-    return isGuestReset(event) && !isOfFirmware;
-  }
-
   /** Ends QEMU: by its own quit, or by a signal where it does not answer. Returns once the process is gone. */
   async destroy(): Promise<void> {
     this.#endReason = 'it was destroyed';
@@ -365,15 +326,15 @@ export class QemuDomain {
       const reason = String(event.data['reason']);
       this.#endReason = endReason(reason);
       const end = END_OF_REASON[reason];
-      if (end && !this.#ended) this.#rememberEnd(end);
+      if (end && !this.#ended) this.rememberEnd(end);
       // Told to end by anybody else, QEMU ends.
       this.#isShuttingDown = !end || !this.#staysAtEnd;
     }
-    this.#onEvent(event, this.#isReboot(event));
+    this.#onEvent(event, this.#resets.isReboot(event));
   }
 
   /** Written down at once: QEMU says it but once, and a later agent must know. */
-  #rememberEnd(endedBy: QuietEnd | undefined): void {
+  rememberEnd(endedBy: QuietEnd | undefined): void {
     this.#note = { ...this.#note, endedBy };
     try {
       this.place.write(this.#note);
@@ -402,10 +363,6 @@ export async function clearUpAfter(note: RunNote, place: RunDirectory, clock: Cl
   await removeTaps(Object.values(note.taps), clock);
   removeProcessorGroup(place.unitName);
   place.clear();
-}
-
-function isGuestReset({ data, event }: QmpEvent): boolean {
-  return event === 'RESET' && data['guest'] === true;
 }
 
 /** Sentences for the reasons of QAPI's ShutdownCause. */

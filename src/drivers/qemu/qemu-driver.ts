@@ -32,6 +32,7 @@ import { tapInterfaceName } from './network-cards.ts';
 import { findQemuByMonitor, isQemuOf, type QemuProcess, spawnQemu, watchProcess } from './process.ts';
 import { clearUpAfter, QemuDomain, refused } from './qemu-domain.ts';
 import type { QmpEvent } from './qmp-connection.ts';
+import { resetMachine } from './resets.ts';
 import { Resources } from './resources.ts';
 import { whyNotOnQemu } from './refusals.ts';
 import { RunDirectory, type RunNote } from './run-directory.ts';
@@ -160,7 +161,7 @@ export class QemuDriver implements Driver {
   }
 
   async reset(path: GuestPath): Promise<void> {
-    await this.#get('reset', path).reset();
+    await resetMachine(this.#get('reset', path), this.#parts.clock);
   }
 
   async pause(path: GuestPath): Promise<void> {
