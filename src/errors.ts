@@ -36,6 +36,8 @@ export const failureKinds = {
   HOST: kind('later', 'maybe', 'A program or file of this server failed.'),
   PEER_DOWN: kind('later', 'none', 'Another agent does not answer.'),
   STORE: kind('later', 'maybe', 'The database could not be read or written.'),
+  CANCELLED: kind('never', 'none', 'The caller gave the work up; what had been done was taken back.'),
+  INTERRUPTED: kind('later', 'none', 'The agent ended while it worked on this; what had been done was taken back.'),
   STOPPING: kind('later', 'none', 'The agent is stopping and takes no new calls.'),
   MALFORMED: { ...kind('never', 'none', 'The request is not an XML-RPC method call.'), fault: -32700 },
   NO_SUCH_METHOD: { ...kind('never', 'none', 'There is no method of that name.'), fault: -32601 },
