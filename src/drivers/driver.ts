@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { Log } from '../host/log.ts';
 import type { Disk, DiskMode, EndPolicy, GuestConfig, NetworkInterface, QuietEnd } from '../model/guest-config.ts';
 import type { GuestPath } from '../model/guest-path.ts';
@@ -88,6 +88,11 @@ export interface ForeignDomain {
   readonly controllable: boolean;
   /** A sentence without an end. */
   readonly reason: string;
+}
+
+export interface SaveOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }
 
 /** Who is asked to power off: an agent that runs inside the system, or the system by the button of its machine. */
@@ -184,6 +189,9 @@ export interface Driver {
   /** Restarts the domain's machine now, as the reset button does; a paused, halted or crashed domain runs afterwards. */
   reset(path: GuestPath, context: ActContext): Promise<void>;
 
+  /** Sends the system inside a non-maskable interrupt, at which it may crash for its dump, and returns at once. */
+  crash(path: GuestPath, context: ActContext): Promise<void>;
+
   pause(path: GuestPath, context: ActContext): Promise<void>;
   /** Lets a paused domain run on; a stuck one tries again what its disk failed to do, and may be stuck at once. */
   unpause(path: GuestPath, context: ActContext): Promise<void>;
@@ -206,12 +214,27 @@ export interface Driver {
   dumpCore(path: GuestPath, file: string, context: ActContext, signal?: AbortSignal): Promise<void>;
 
   /**
+   * Halts a domain and writes its memory and its devices to the stream, which it ends. The domain stays halted, and its disks
+   * are at rest, until it is destroyed or unpaused. Where it fails, or the signal gives it up, the domain runs on if it ran before.
+   * @throws AgentError NOT_SUPPORTED when it could not be brought back, CANCELLED, HYPERVISOR, and what the stream throws
+   */
+  saveState(path: GuestPath, sink: Writable, context: ActContext, options?: SaveOptions): Promise<void>;
+  /**
+   * Like start, with the state that an earlier domain of the same plan wrote. The domain is paused afterwards: it has not run.
+   * @throws AgentError CANCELLED, HYPERVISOR, and what the stream throws; nothing is left behind then
+   */
+  restoreState(plan: StartPlan, source: Readable, context: ActContext, signal?: AbortSignal): Promise<Domain>;
+
+  /**
    * Connects to the console of a domain, its first serial port that leads anywhere. The port has one client at a time; what
    * is printed while it has none is lost. The stream closes when the domain ends.
    * @throws AgentError HYPERVISOR when there is no domain, NOT_SUPPORTED when it has no serial port, HOST when its port
    * cannot be reached now
    */
   openSerial(path: GuestPath): Promise<Duplex>;
+
+  /** What the hypervisor said of its own accord: text for people, line by line. */
+  messages(): Promise<string>;
 
   /** Events tell that something changed; what is true then is asked with `inspect`. */
   onEvent(listener: (event: DomainEvent) => void): void;

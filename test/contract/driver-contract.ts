@@ -1,5 +1,5 @@
 import { rmSync, statSync } from 'node:fs';
-import type { Duplex } from 'node:stream';
+import { type Duplex, PassThrough, Readable, Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentError } from '../../src/errors.ts';
 import {
@@ -554,6 +554,112 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
         await driver.destroy(path, context);
         expect(driver.holdings()).toEqual([]);
       });
+    });
+
+    describe('puts the state of a domain aside:', () => {
+      /** The bytes of a state, as a stream has them. */
+      async function saved(): Promise<Buffer> {
+        const parts: Buffer[] = [];
+        const sink = new PassThrough();
+        sink.on('data', (part: Buffer) => parts.push(part));
+        await driver.saveState(path, sink, context);
+        return Buffer.concat(parts);
+      }
+
+      async function startUp(): Promise<void> {
+        await driver.start(harness.plan(path, usual), context);
+        await harness.untilUp(path);
+      }
+
+      it('it is halted, and runs again from the state after it was destroyed', async () => {
+        await startUp();
+        let progress = 0;
+        const parts: Buffer[] = [];
+        const sink = new PassThrough();
+        sink.on('data', (part: Buffer) => parts.push(part));
+        await driver.saveState(path, sink, context, { onProgress: done => (progress = Math.max(progress, done)) });
+        expect(await stateOf()).toBe('paused');
+        await driver.destroy(path, context);
+        const source = Readable.from(parts);
+        expect(await driver.restoreState(harness.plan(path, usual), source, context)).toMatchObject({
+          path,
+          state: 'paused',
+        });
+        await driver.unpause(path, context);
+        expect(await stateOf()).toBe('running');
+        await driver.requestShutdown(path, 'acpi', context);
+        await untilState('absent');
+      });
+
+      it('it goes on where it is unpaused instead', async () => {
+        await startUp();
+        await saved();
+        await driver.unpause(path, context);
+        expect(await stateOf()).toBe('running');
+        await driver.requestShutdown(path, 'acpi', context);
+        await untilState('absent');
+      });
+
+      it('it runs on where the stream fails, or it is given up', async () => {
+        await startUp();
+        const broken = new Writable({ write: (_part, _encoding, done) => done(new Error('the disk is full')) });
+        await expect(driver.saveState(path, broken, context)).rejects.toThrow('the disk is full');
+        expect(await stateOf()).toBe('running');
+        const giveUp = new AbortController();
+        const slow = new Writable({
+          write(_part, _encoding, done) {
+            giveUp.abort();
+            setImmediate(done);
+          },
+        });
+        await expect(driver.saveState(path, slow, context, { signal: giveUp.signal })).rejects.toMatchObject({
+          code: 'CANCELLED',
+        });
+        expect(await stateOf()).toBe('running');
+        expect((await saved()).length).toBeGreaterThan(0);
+      });
+
+      it('one that was paused stays so where it fails', async () => {
+        await startUp();
+        await driver.pause(path, context);
+        const broken = new Writable({ write: (_part, _encoding, done) => done(new Error('the disk is full')) });
+        await expect(driver.saveState(path, broken, context)).rejects.toThrow('the disk is full');
+        expect(await stateOf()).toBe('paused');
+      });
+
+      it.each([
+        ['rubbish', (): Buffer => Buffer.from('this is no state of anything\n'.repeat(100))],
+        ['nothing', (): Buffer => Buffer.alloc(0)],
+      ])('%s in place of a state is refused, and no domain is left', async (_what, bytes) => {
+        const attempt = driver.restoreState(harness.plan(path, usual), Readable.from([bytes()]), context);
+        await expect(attempt).rejects.toMatchObject({ code: 'HYPERVISOR' });
+        expect(await stateOf()).toBe('absent');
+        expect(driver.holdings()).toEqual([]);
+        await driver.start(harness.plan(path, usual), context);
+      });
+
+      it('one that got a device meanwhile is refused: it could not be put together again', async () => {
+        await startUp();
+        await driver.attachNetworkInterface(
+          path,
+          {
+            mac: '00:16:3e:00:00:0b',
+            bridge: undefined,
+            kind: 'paravirtual',
+            model: undefined,
+            hostName: undefined,
+            rateLimit: undefined,
+          },
+          context,
+        );
+        await expect(saved()).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
+        expect(await stateOf()).toBe('running');
+      });
+    });
+
+    it('tells in words what the hypervisor said', async () => {
+      await driver.start(harness.plan(path, usual), context);
+      expect(typeof (await driver.messages())).toBe('string');
     });
 
     it('connects to the serial port, which answers what is typed and closes when the domain ends', async () => {

@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestPath } from '../../src/model/guest-path.ts';
-import { SimulatedDriver, SimulatedMachine } from '../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedDriver } from '../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../../src/drivers/simulated/simulated-machine.ts';
 import { demoConfig } from '../support/guest-config.ts';
 import { makeImage } from '../support/image.ts';
 import { makeTemporaryDirectory } from '../support/temporary.ts';

@@ -51,7 +51,9 @@ function scopeCommand(unitName: string, { capPercent, weight }: ProcessorShare):
     ...(weight === undefined ? [] : [`--property=CPUWeight=${groupWeight(weight)}`]),
     ...(capPercent === undefined ? [] : [`--property=CPUQuota=${capPercent}%`]),
   ];
-  const unit = [`--unit=${unitName}`, '--slice=ovs-guests.slice', ...properties];
+  // At the shutdown of the server guests are stopped in their own way, and what runs them not before.
+  const order = '--property=Before=ovs-guests.service';
+  const unit = [`--unit=${unitName}`, '--slice=ovs-guests.slice', order, ...properties];
   return ['systemd-run', '--scope', '--quiet', '--collect', ...unit, '--'];
 }
 

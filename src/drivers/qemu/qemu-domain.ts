@@ -104,6 +104,13 @@ export class QemuDomain {
     return this.#note;
   }
 
+  /** Writes down that it gets or loses a device. */
+  alter(): void {
+    if (this.#note.isAltered) return;
+    this.#note = { ...this.#note, isAltered: true };
+    this.place.write(this.#note);
+  }
+
   /** Writes down what it holds on to now. */
   hold(holdings: Partial<Holdings>, taps = this.#note.taps): void {
     this.#note = { ...this.#note, taps, holdings: { ...this.#note.holdings, ...holdings } };

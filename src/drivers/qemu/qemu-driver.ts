@@ -1,15 +1,12 @@
-import { type FSWatcher, mkdirSync, readlinkSync, watch } from 'node:fs';
-import { basename } from 'node:path';
-import type { Duplex } from 'node:stream';
+import { mkdirSync, watch } from 'node:fs';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { AgentError, messageOf } from '../../errors.ts';
-import { makeTaps, requireRoomFor, type Tap } from '../../host/bridges.ts';
+import { makeTaps, requireRoomFor } from '../../host/bridges.ts';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import { killProcess } from '../../host/processes.ts';
-import { setProcessorShare } from '../../host/processor-groups.ts';
-import type { Disk, GuestConfig, NetworkInterface } from '../../model/guest-config.ts';
+import type { Disk, NetworkInterface } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
-import type { DomainState } from '../../model/guest-state.ts';
 import {
   absentDomain,
   type ActContext,
@@ -21,15 +18,17 @@ import {
   type Holdings,
   holdingsOf,
   type Probe,
+  type SaveOptions,
   type ShutdownWay,
   type StartPlan,
 } from '../driver.ts';
-import { qemuArguments, type QemuHost, type StartMoment } from './arguments.ts';
+import { qemuArguments, type QemuHost } from './arguments.ts';
 import { endActionsOf } from './end-actions.ts';
 import { findForeignQemus } from './foreign.ts';
+import { whyNotHandedThrough } from './host-devices.ts';
 import { HotPlug } from './hot-plug.ts';
-import { tapInterfaceName } from './network-cards.ts';
 import { findQemuByMonitor, isQemuOf, type QemuProcess, spawnQemu, watchProcess } from './process.ts';
+import { momentOf, reachMonitor, said, settleIn, withWords } from './launch.ts';
 import { clearUpAfter, QemuDomain, refused } from './qemu-domain.ts';
 import type { QmpEvent } from './qmp-connection.ts';
 import { resetMachine } from './resets.ts';
@@ -37,6 +36,8 @@ import { Resources } from './resources.ts';
 import { whyNotOnQemu } from './refusals.ts';
 import { RunDirectory, type RunNote } from './run-directory.ts';
 import { connectSerial } from './serial-port.ts';
+import { StateTransfer } from './state-transfer.ts';
+import { tapsOf } from './taps.ts';
 import { QemuStatistics } from './statistics.ts';
 
 export interface QemuDriverParts {
@@ -103,7 +104,42 @@ export class QemuDriver implements Driver {
     if (reason !== undefined) throw new AgentError('NOT_SUPPORTED', `start ${path}: ${reason}`);
   }
 
-  async start(plan: StartPlan, context: ActContext): Promise<Domain> {
+  start(plan: StartPlan, context: ActContext): Promise<Domain> {
+    return this.#launch(plan, context, [], async domain => {
+      if (domain.state !== 'running') throw refused('start', plan.path, `QEMU says ${domain.state}`);
+      return Promise.resolve(domain);
+    });
+  }
+
+  saveState(path: GuestPath, sink: Writable, _context: ActContext, options: SaveOptions = {}): Promise<void> {
+    const domain = this.#get('save', path);
+    if (domain.note.isAltered) {
+      throw new AgentError(
+        'NOT_SUPPORTED',
+        `save ${path}: it got or lost devices while it ran, and could not be put together again as it is; stop and start it first`,
+      );
+    }
+    return new StateTransfer(domain, this.#parts.clock).save(sink, options);
+  }
+
+  restoreState(plan: StartPlan, source: Readable, context: ActContext, signal?: AbortSignal): Promise<Domain> {
+    return this.#launch(plan, context, ['-incoming', 'defer', '-S'], async () => {
+      const domain = this.#get('restore', plan.path);
+      await new StateTransfer(domain, this.#parts.clock).load(source, signal);
+      return domain.inspect();
+    });
+  }
+
+  /**
+   * Starts a QEMU, and ends it where what follows fails.
+   * @param up what is to be done once it answers, with what it says then
+   */
+  async #launch(
+    plan: StartPlan,
+    context: ActContext,
+    more: readonly string[],
+    up: (domain: Domain) => Promise<Domain>,
+  ): Promise<Domain> {
     const { clock, host, program, runtimeDirectory } = this.#parts;
     const { config, path } = plan;
     if (this.#domains.has(path)) throw refused('start', path, 'there is a QEMU of this guest already');
@@ -119,7 +155,8 @@ export class QemuDriver implements Driver {
       taps: Object.fromEntries(taps.map(tap => [tap.mac, tap.name])),
     };
     place.prepare(note);
-    const args = qemuArguments(config, { ...host, accelerator: this.#accelerator }, place.files, momentOf(clock));
+    const moment = momentOf(clock);
+    const args = [...qemuArguments(config, { ...host, accelerator: this.#accelerator }, place.files, moment), ...more];
     // Watched from before QEMU is there: its socket appears without anybody looking for it again and again.
     const watcher = watch(place.directory);
     let domain: QemuDomain | undefined;
@@ -130,14 +167,15 @@ export class QemuDriver implements Driver {
       const qemu = spawnQemu(program, args, place.logFile, place.unitName, processors, config.share);
       context.log.info({ guest: path, processId: qemu.id, accelerator: this.#accelerator }, 'QEMU started');
       domain = this.#keep(note, place, qemu);
-      const state = await this.#reach(domain, watcher);
-      if (state !== 'running') throw refused('start', path, `QEMU says ${state}${said(place)}`);
-      await this.#afterStart(domain, config, context);
-      return domain.factsWith(state);
+      const state = await reachMonitor(domain, watcher, clock, this.#parts.startTimeoutMs);
+      const reached = await up(domain.factsWith(state));
+      await settleIn(domain, config, clock, context);
+      return domain.factsWith(reached.state);
     } catch (error) {
+      const words = said(place);
       if (domain) await this.#abandon(domain);
       else await clearUpAfter(note, place, clock);
-      throw error;
+      throw withWords(error, words);
     } finally {
       watcher.close();
     }
@@ -164,6 +202,10 @@ export class QemuDriver implements Driver {
     await resetMachine(this.#get('reset', path), this.#parts.clock);
   }
 
+  async crash(path: GuestPath): Promise<void> {
+    await this.#get('crash', path).execute('inject-nmi');
+  }
+
   async pause(path: GuestPath): Promise<void> {
     await this.#get('pause', path).execute('stop');
   }
@@ -181,11 +223,11 @@ export class QemuDriver implements Driver {
   }
 
   attachDisk(path: GuestPath, disk: Disk): Promise<void> {
-    return this.#hotPlug('change', path).attachDisk(disk);
+    return this.#altering('change', path).attachDisk(disk);
   }
 
   detachDisk(path: GuestPath, target: string): Promise<void> {
-    return this.#hotPlug('change', path).detachDisk(target);
+    return this.#altering('change', path).detachDisk(target);
   }
 
   changeMedium(path: GuestPath, drive: Disk): Promise<void> {
@@ -193,11 +235,11 @@ export class QemuDriver implements Driver {
   }
 
   attachNetworkInterface(path: GuestPath, card: NetworkInterface): Promise<void> {
-    return this.#hotPlug('change', path).attachNetworkInterface(card);
+    return this.#altering('change', path).attachNetworkInterface(card);
   }
 
   detachNetworkInterface(path: GuestPath, mac: string): Promise<void> {
-    return this.#hotPlug('change', path).detachNetworkInterface(mac);
+    return this.#altering('change', path).detachNetworkInterface(mac);
   }
 
   setMemory(path: GuestPath, memoryMib: number): Promise<void> {
@@ -227,6 +269,10 @@ export class QemuDriver implements Driver {
     return connectSerial(path, place.files.serial);
   }
 
+  messages(): Promise<string> {
+    return Promise.resolve(RunDirectory.messages(this.#parts.runtimeDirectory));
+  }
+
   onEvent(listener: (event: DomainEvent) => void): void {
     this.#listeners.push(listener);
   }
@@ -244,6 +290,12 @@ export class QemuDriver implements Driver {
     } finally {
       this.#statistics.changed(domain, { vcpus: true });
     }
+  }
+
+  /** For what changes the machine itself: a medium in a drive does not. */
+  #altering(act: string, path: GuestPath): HotPlug {
+    this.#get(act, path).alter();
+    return this.#hotPlug(act, path);
   }
 
   #hotPlug(act: string, path: GuestPath): HotPlug {
@@ -272,59 +324,6 @@ export class QemuDriver implements Driver {
     });
     this.#domains.set(path, domain);
     return domain;
-  }
-
-  /** Asks for the state as soon as the monitor's socket is there. */
-  async #reach(domain: QemuDomain, watcher: FSWatcher): Promise<DomainState> {
-    const { clock, startTimeoutMs } = this.#parts;
-    const deadline = clock.monotonic() + startTimeoutMs;
-    const ended = domain.process.ended.then(() => 'ended' as const);
-    const socketName = 'qmp';
-    const appeared = new Promise<'appeared'>(resolve => {
-      watcher.on('change', (_kind, name) => {
-        if (name === socketName) resolve('appeared');
-      });
-    });
-    const stop = new AbortController();
-    const late = clock.sleep(startTimeoutMs, stop.signal).then(
-      () => 'late' as const,
-      () => 'late' as const,
-    );
-    const first = await Promise.race([appeared, ended, late]);
-    stop.abort();
-    if (first === 'ended') throw refused('start', domain.path, `QEMU ended at once${said(domain.place)}`);
-    if (first === 'late') throw this.#tooLate(domain.path);
-    for (;;) {
-      try {
-        return await domain.askState(startTimeoutMs);
-      } catch (error) {
-        if (!domain.isAlive()) throw refused('start', domain.path, `QEMU ended at once${said(domain.place)}`, error);
-        if (clock.monotonic() > deadline) throw this.#tooLate(domain.path);
-        // Between bind and listen of QEMU's socket there is a moment in which it refuses.
-        await clock.sleep(1);
-      }
-    }
-  }
-
-  #tooLate(path: GuestPath): AgentError {
-    return new AgentError(
-      'TIMEOUT',
-      `start ${path}: QEMU did not answer within ${this.#parts.startTimeoutMs / 1000} s; it was ended; see start_timeout`,
-    );
-  }
-
-  async #afterStart(domain: QemuDomain, config: GuestConfig, { log }: ActContext): Promise<void> {
-    const { clock } = this.#parts;
-    const { display, pinning, share } = config;
-    if (display) {
-      if (display.password) await domain.execute('set_password', { protocol: 'vnc', password: display.password });
-      await domain.readVncPort();
-    }
-    if (pinning.length > 1) await new Resources(domain, clock).pin(pinning);
-    const reason = setProcessorShare(domain.process.id, domain.place.unitName, share);
-    if (reason !== undefined) {
-      log.warn({ guest: domain.path, reason }, 'cpu_weight and cpu_cap have no effect on this server');
-    }
   }
 
   async #abandon(domain: QemuDomain): Promise<void> {
@@ -376,47 +375,4 @@ export class QemuDriver implements Driver {
   #tell(event: DomainEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
-}
-
-function tapsOf(config: GuestConfig, place: RunDirectory): (Tap & { readonly mac: string })[] {
-  return config.networkInterfaces.flatMap(card =>
-    card.bridge === undefined
-      ? []
-      : [
-          {
-            mac: card.mac,
-            name: tapInterfaceName(card, place.files.interfacePrefix),
-            bridge: card.bridge,
-            rateLimit: card.rateLimit,
-          },
-        ],
-  );
-}
-
-function whyNotHandedThrough(pciDevices: readonly string[]): string | undefined {
-  const loose = pciDevices.find(address => boundDriver(address) !== 'vfio-pci');
-  return (
-    loose &&
-    `pci device ${loose} is not bound to vfio-pci on this server; "driverctl set-override ${loose} vfio-pci" does that`
-  );
-}
-
-/** Kernel module that a PCI device of this server is bound to. */
-function boundDriver(address: string): string | undefined {
-  try {
-    return basename(readlinkSync(`/sys/bus/pci/devices/${address}/driver`));
-  } catch {
-    return undefined;
-  }
-}
-
-function momentOf(clock: Clock): StartMoment {
-  const now = new Date(clock.now());
-  return { now, localOffsetSeconds: -60 * now.getTimezoneOffset() };
-}
-
-/** What QEMU wrote before it ended, ready to be appended to a sentence. */
-function said(place: RunDirectory): string {
-  const text = place.logTail();
-  return text === '' ? '' : `: ${text}`;
 }

@@ -87,6 +87,7 @@ export class Resources {
   async #plugMemory(totalMib: number, memoryMib: number): Promise<string> {
     const sizeMib = Math.ceil((memoryMib - totalMib) / MEMORY_BLOCK_MIB) * MEMORY_BLOCK_MIB;
     const id = `memory-${totalMib}`;
+    this.#domain.alter();
     await this.#domain.execute('object-add', {
       'qom-type': 'memory-backend-ram',
       id: `${id}-backend`,

@@ -16,9 +16,14 @@ export interface RunNote {
   readonly hasConsole: boolean;
   /** Names of the tap interfaces that were made for it, by the addresses of the cards. */
   readonly taps: Readonly<Record<string, string>>;
+  /** Whether it got or lost devices since its start: what it is made of is then no longer what its plan says. */
+  readonly isAltered?: boolean | undefined;
   /** How its system ended, where it was kept. */
   readonly endedBy?: QuietEnd | undefined;
 }
+
+/** Of each guest that many are shown. */
+const MESSAGES_BYTES = 16 * 1024;
 
 /**
  * The directory of one running guest below the agent's runtime directory. Its note is written before QEMU starts and
@@ -62,6 +67,20 @@ export class RunDirectory {
     });
   }
 
+  /** What QEMU wrote of its own accord, for each guest that runs or was the last to run there. */
+  static messages(parent: string): string {
+    if (!existsSync(parent)) return '';
+    return readdirSync(parent)
+      .sort()
+      .map(id => {
+        const place = new RunDirectory(parent, id);
+        const words = place.#lastWords(MESSAGES_BYTES).trim();
+        const title = place.#readNote()?.path ?? `a guest that has ended (${id})`;
+        return words === '' ? '' : `${title}:\n${words.replace(/^/gm, '  ')}\n`;
+      })
+      .join('');
+  }
+
   /** Makes the directory, clears what an earlier run left, and writes the note. */
   prepare(note: RunNote): void {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
@@ -91,8 +110,12 @@ export class RunDirectory {
 
   /** The last lines that QEMU wrote to its outputs. */
   logTail(): string {
+    return this.#lastWords(MESSAGES_BYTES).trim().split('\n').slice(-3).join(' ').slice(-600);
+  }
+
+  #lastWords(bytes: number): string {
     try {
-      return readFileSync(this.logFile, 'utf8').trim().split('\n').slice(-3).join(' ').slice(-600);
+      return readFileSync(this.logFile, 'utf8').slice(-bytes);
     } catch {
       return '';
     }

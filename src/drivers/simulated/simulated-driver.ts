@@ -1,197 +1,28 @@
 import { writeFileSync } from 'node:fs';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { AgentError } from '../../errors.ts';
-import type { Clock } from '../../host/clock.ts';
-import { type Disk, type EndPolicy, type NetworkInterface, type QuietEnd, saferEnd } from '../../model/guest-config.ts';
+import type { Disk, NetworkInterface } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
-import type { DomainState } from '../../model/guest-state.ts';
 import {
   absentDomain,
+  type ActContext,
   type Domain,
   type DomainEvent,
   type DomainStatistics,
-  type DomainProblem,
   type Driver,
   type ForeignDomain,
   type Holdings,
-  holdingsOf,
   type Probe,
+  type SaveOptions,
   type ShutdownWay,
   type StartPlan,
 } from '../driver.ts';
-import { SimulatedSerialPort } from './simulated-serial-port.ts';
-import { type SimulatedUse, steadyWork, sumOf, UNUSED } from './simulated-use.ts';
+import type { SimulatedDomain, SimulatedMachine } from './simulated-machine.ts';
+import type { SimulatedSerialPort } from './simulated-serial-port.ts';
 
-interface SimulatedDomain {
-  state: DomainState;
-  readonly ends: EndPolicy;
-  readonly processId: number;
-  readonly vncPort: number | undefined;
-  readonly drives: readonly string[];
-  readonly hasLogin: boolean;
-  readonly serial: SimulatedSerialPort | undefined;
-  readonly maxMemoryMib: number;
-  readonly maxVcpus: number;
-  holdings: Holdings;
-  memoryMib: number;
-  vcpus: number;
-  used: SimulatedUse;
-  /** Whether the system inside answers the power button. */
-  answers: boolean;
-  /** Whether an agent inside does. */
-  agentAnswers: boolean;
-  endedBy: QuietEnd | undefined;
-  problem: DomainProblem | undefined;
-  rebooting: boolean;
-}
-
-/**
- * The machine on which simulated domains live. It outlasts drivers, as a server outlasts its agents, and has hands for
- * what systems inside guests do of their own accord.
- */
-export class SimulatedMachine {
-  readonly domains = new Map<GuestPath, SimulatedDomain>();
-  /** What others run on this machine. */
-  readonly strangers: ForeignDomain[] = [];
-  readonly listeners = new Set<(event: DomainEvent) => void>();
-  readonly #clock: Clock | undefined;
-  #nextProcessId = 1000;
-  #workedUntil: number;
-
-  /** @param clock by which running domains work at a steady pace; without one they work when `work` is called only */
-  constructor(clock?: Clock) {
-    this.#clock = clock;
-    this.#workedUntil = clock?.monotonic() ?? 0;
-  }
-
-  /** Lets running domains have done what they do in the time since the last call. */
-  passTime(): void {
-    if (!this.#clock) return;
-    const now = this.#clock.monotonic();
-    const elapsedMs = now - this.#workedUntil;
-    this.#workedUntil = now;
-    for (const [path, { processId, state }] of this.domains) {
-      // Each at a pace of its own: 1 to 10 % of a processor.
-      if (state === 'running') this.work(path, steadyWork(elapsedMs, (processId % 10) + 1));
-    }
-  }
-
-  boot(plan: StartPlan): void {
-    const id = this.#nextProcessId++;
-    const { disks, display, maxMemoryMib, maxVcpus, memoryMib, vcpus } = plan.config;
-    this.domains.set(plan.path, {
-      drives: disks.filter(disk => disk.isCdrom).map(disk => disk.target),
-      hasLogin: display?.password !== undefined,
-      holdings: holdingsOf(plan),
-      serial: plan.config.serialPorts.includes('console') ? new SimulatedSerialPort() : undefined,
-      maxMemoryMib,
-      maxVcpus,
-      memoryMib,
-      vcpus,
-      used: UNUSED,
-      state: 'running',
-      ends: plan.config.ends,
-      processId: id,
-      vncPort: plan.config.display ? 5900 + (id % 100) : undefined,
-      answers: true,
-      agentAnswers: false,
-      endedBy: undefined,
-      problem: undefined,
-      rebooting: false,
-    });
-  }
-
-  /** The system inside powers off. */
-  powerOff(path: GuestPath): void {
-    const domain = this.domains.get(path);
-    if (!domain) return;
-    if (domain.rebooting || !endsByItself(domain.ends)) this.#halt(path, domain, 'poweroff');
-    else this.remove(path, 'its system powered off');
-  }
-
-  /** The system inside restarts. */
-  reboot(path: GuestPath): void {
-    const domain = this.domains.get(path);
-    if (!domain) return;
-    if (domain.ends.reboot === 'restart') this.tell({ path, kind: 'rebooted' });
-    else if (domain.rebooting || !endsByItself(domain.ends)) this.#halt(path, domain, 'reboot');
-    else this.remove(path, 'its system rebooted, and on_reboot is destroy');
-  }
-
-  /** The system inside works: it uses that much more. */
-  work(path: GuestPath, more: SimulatedUse): void {
-    const domain = this.domains.get(path);
-    if (!domain) return;
-    domain.used = sumOf(domain.used, more);
-  }
-
-  /** The system inside crashes. */
-  crash(path: GuestPath): void {
-    this.set(path, 'crashed');
-  }
-
-  /** Nobody inside answers any more, neither to the power button nor to the hypervisor. */
-  hang(path: GuestPath): void {
-    const domain = this.domains.get(path);
-    if (!domain) return;
-    domain.answers = false;
-    domain.agentAnswers = false;
-  }
-
-  /** An agent inside begins to answer, or stops doing so. */
-  answerAgent(path: GuestPath, answers = true): void {
-    const domain = this.domains.get(path);
-    if (domain) domain.agentAnswers = answers;
-  }
-
-  /** A disk fails; each time that it is unpaused it fails again, until `mendDisk`. */
-  failDisk(path: GuestPath, target: string, reason = 'no space is left for its image'): void {
-    const domain = this.domains.get(path);
-    if (!domain) return;
-    domain.problem = { kind: 'disk', target, reason };
-    domain.state = 'stuck';
-    this.tell({ path, kind: 'disk-error', target, reason });
-  }
-
-  /** The disk works again; the domain goes on when it is unpaused. */
-  mendDisk(path: GuestPath): void {
-    const domain = this.domains.get(path);
-    if (domain) domain.problem = undefined;
-  }
-
-  /** Somebody else starts a domain on this machine. */
-  plantStranger(stranger: Omit<ForeignDomain, 'kind' | 'id'>): ForeignDomain {
-    const planted: ForeignDomain = { id: this.#nextProcessId++, kind: 'unmanaged', ...stranger };
-    this.strangers.push(planted);
-    return planted;
-  }
-
-  set(path: GuestPath, state: DomainState): void {
-    const domain = this.domains.get(path);
-    if (!domain) return;
-    domain.state = state;
-    if (state !== 'halted') domain.endedBy = undefined;
-    this.tell({ path, kind: 'changed' });
-  }
-
-  #halt(path: GuestPath, domain: SimulatedDomain, endedBy: QuietEnd): void {
-    // Where nobody listens nobody knows.
-    domain.endedBy = this.listeners.size > 0 ? endedBy : saferEnd(domain.ends);
-    this.set(path, 'halted');
-  }
-
-  remove(path: GuestPath, reason: string): void {
-    const domain = this.domains.get(path);
-    if (!domain) return;
-    this.domains.delete(path);
-    domain.serial?.end();
-    this.tell({ path, kind: 'ended', reason });
-  }
-
-  tell(event: DomainEvent): void {
-    for (const listener of this.listeners) listener(event);
-  }
-}
+/** How states of simulated domains begin. */
+const STATE_MAGIC = 'simulated state: ';
 
 /** A driver without a hypervisor, for pools of many servers in one process. It keeps the preconditions of the real ones. */
 export class SimulatedDriver implements Driver {
@@ -284,6 +115,10 @@ export class SimulatedDriver implements Driver {
     });
   }
 
+  crash(path: GuestPath): Promise<void> {
+    return this.#act('crash', path, () => this.#machine.crash(path));
+  }
+
   pause(path: GuestPath): Promise<void> {
     return this.#act('pause', path, () => this.#machine.set(path, 'paused'));
   }
@@ -323,7 +158,7 @@ export class SimulatedDriver implements Driver {
     return this.#act('change', path, ({ drives, holdings }) => {
       if (!drives.includes(target)) throw notSupported(path, `it runs without the drive ${target}`);
       const others = holdings.disks.filter(disk => disk.target !== target);
-      this.#hold(path, { disks: source === undefined ? others : [...others, { target, source, mode: 'r' }] });
+      this.#hold(path, { disks: source === undefined ? others : [...others, { target, source, mode: 'r' }] }, false);
     });
   }
 
@@ -361,6 +196,43 @@ export class SimulatedDriver implements Driver {
     });
   }
 
+  async saveState(path: GuestPath, sink: Writable, _context: ActContext, options: SaveOptions = {}): Promise<void> {
+    const { onProgress, signal } = options;
+    const domain = this.#machine.domains.get(path);
+    if (!domain) throw new AgentError('HYPERVISOR', `save ${path}: there is no domain of this guest`);
+    if (domain.isAltered) {
+      throw new AgentError(
+        'NOT_SUPPORTED',
+        `save ${path}: it got or lost devices while it ran; stop and start it first`,
+      );
+    }
+    const before = domain.state;
+    this.#machine.set(path, 'paused');
+    try {
+      onProgress?.(0, 1);
+      await pipeline([Buffer.from(`${STATE_MAGIC}${domain.memory}\n`)], sink, signal ? { signal } : {});
+      onProgress?.(1, 1);
+    } catch (error) {
+      this.#machine.set(path, before);
+      throw signal?.aborted ? new AgentError('CANCELLED', `save ${path}: it was given up`, { cause: error }) : error;
+    }
+  }
+
+  async restoreState(plan: StartPlan, source: Readable, _context: ActContext, signal?: AbortSignal): Promise<Domain> {
+    const parts: Buffer[] = [];
+    for await (const part of source) parts.push(part as Buffer);
+    if (signal?.aborted) throw new AgentError('CANCELLED', `restore ${plan.path}: it was given up`);
+    const text = Buffer.concat(parts).toString();
+    if (!text.startsWith(STATE_MAGIC) || !text.endsWith('\n')) {
+      throw new AgentError('HYPERVISOR', `restore ${plan.path}: the state cannot be read`);
+    }
+    await this.start(plan);
+    const domain = this.#machine.domains.get(plan.path)!;
+    domain.memory = text.slice(STATE_MAGIC.length, -1);
+    this.#machine.set(plan.path, 'paused');
+    return this.inspect(plan.path);
+  }
+
   dumpCore(path: GuestPath, file: string): Promise<void> {
     return this.#act('dump', path, domain =>
       writeFileSync(file, `simulated memory of ${domain.memoryMib} MiB\n`, { mode: 0o600 }),
@@ -375,6 +247,10 @@ export class SimulatedDriver implements Driver {
     });
     if (!serial) throw new AgentError('NOT_SUPPORTED', `${act} ${path}: it has none`);
     return serial.connect();
+  }
+
+  messages(): Promise<string> {
+    return Promise.resolve(`simulated guests: ${this.#machine.domains.size}\n`);
   }
 
   onEvent(listener: (event: DomainEvent) => void): void {
@@ -396,17 +272,16 @@ export class SimulatedDriver implements Driver {
     });
   }
 
-  #hold(path: GuestPath, change: Partial<Holdings>): void {
+  /** @param isDevice whether the machine itself is changed, and not a medium in a drive of it */
+  #hold(path: GuestPath, change: Partial<Holdings>, isDevice = true): void {
     const domain = this.#machine.domains.get(path);
-    if (domain) domain.holdings = { ...domain.holdings, ...change };
+    if (!domain) return;
+    domain.holdings = { ...domain.holdings, ...change };
+    domain.isAltered ||= isDevice;
   }
 }
 
 /** As QEMU: a domain goes by itself only where that is right whichever way its system ends. */
-function endsByItself({ poweroff, reboot }: EndPolicy): boolean {
-  return poweroff === 'destroy' && (reboot === 'restart' || reboot === 'destroy');
-}
-
 function noAgent(path: GuestPath): AgentError {
   return new AgentError('NOT_SUPPORTED', `stop ${path}: no guest agent answers inside; use the power button`);
 }

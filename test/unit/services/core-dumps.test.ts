@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SimulatedDriver, SimulatedMachine } from '../../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedDriver } from '../../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../../../src/drivers/simulated/simulated-machine.ts';
 import { type GuestPath, parseGuestPath } from '../../../src/model/guest-path.ts';
 import { CoreDumps, type CoreDumpsParts } from '../../../src/services/core-dumps.ts';
 import { demoConfig } from '../../support/guest-config.ts';
