@@ -54,7 +54,7 @@ export function makePrivateDirectory(path: string): void {
 }
 
 /** A rename is on the disk once its directory is. */
-function syncDirectory(path: string): void {
+export function syncDirectory(path: string): void {
   const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);

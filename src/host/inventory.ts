@@ -32,6 +32,11 @@ export function readAvailableMemoryMib(): number {
   return readMemory().availableMib;
 }
 
+/** Differs after each start of the server (random(4)). */
+export function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
 /** Addresses of this server, those that others can reach first. */
 export function ownAddresses(): readonly string[] {
   const all = Object.values(networkInterfaces()).flatMap(list => list ?? []);

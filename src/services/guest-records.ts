@@ -3,6 +3,7 @@ import type { Clock } from '../host/clock.ts';
 import { guestNameOf, type GuestPath, parseGuestPath, quote } from '../model/guest-path.ts';
 import { type GuestStatus, guestStatuses } from '../model/guest-state.ts';
 import type { FieldChanges, Fields, Store } from '../store/store.ts';
+import type { EventLog } from './event-log.ts';
 
 export const GUEST_DATABASE = 'vm';
 
@@ -15,14 +16,25 @@ export interface GuestRecord {
   readonly fields: Fields;
 }
 
-/** The records of guests, in the database `vm` under their paths. */
+/** How a guest's record came to its end, and who brought that about. */
+export interface Removal {
+  readonly user: string;
+  readonly change: 'unregistered' | 'deleted';
+}
+
+/** The user of what the agent does of its own accord. */
+const AGENT_USER = 'agent';
+
+/** The records of guests, in the database `vm` under their paths. Every change of a status is told as an event. */
 export class GuestRecords {
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #events: Pick<EventLog, 'emit'>;
 
-  constructor(store: Store, clock: Clock) {
+  constructor(store: Store, clock: Clock, events: Pick<EventLog, 'emit'>) {
     this.#store = store;
     this.#clock = clock;
+    this.#events = events;
   }
 
   find(path: GuestPath): GuestRecord | undefined {
@@ -54,7 +66,58 @@ export class GuestRecords {
   }
 
   /** Stores a status, and why the guest has it: without a reason an earlier one is removed. */
-  setStatus(path: GuestPath, status: GuestStatus, reason?: string, more: FieldChanges = {}): Promise<void> {
+  async setStatus(path: GuestPath, status: GuestStatus, reason?: string, more: FieldChanges = {}): Promise<void> {
+    const before = this.find(path);
+    await this.#write(path, status, reason, more);
+    if (!before) this.#tellRegistered(path, status, reason, AGENT_USER);
+    else if (before.status !== status || (reason !== undefined && reason !== before.reason)) {
+      this.#tellStatus(path, before.status, status, reason);
+    }
+  }
+
+  /** Makes the record of a guest that has none. */
+  async add(path: GuestPath, status: GuestStatus, user: string, more: FieldChanges = {}): Promise<void> {
+    await this.#write(path, status, undefined, more);
+    this.#tellRegistered(path, status, undefined, user);
+  }
+
+  /** Stores what is known of a guest beside its status. */
+  setFields(path: GuestPath, fields: FieldChanges): Promise<void> {
+    return this.#store.merge(GUEST_DATABASE, path, fields);
+  }
+
+  async remove(path: GuestPath, { change, user }: Removal): Promise<void> {
+    const before = this.find(path);
+    await this.#store.delete(GUEST_DATABASE, path);
+    this.#events.emit({
+      kind: 'guest',
+      guest: path,
+      user,
+      summary: `guest ${guestNameOf(path)} was ${change} by ${user}`,
+      data: { change, ...(before ? { from: before.status } : {}) },
+    });
+  }
+
+  /**
+   * Tells the changes that the record has and no event told, because the agent or its server ended in between.
+   * @param told the newest change of each guest that was told
+   */
+  tellMissed(told: ReturnType<EventLog['newestChanges']>): void {
+    const records = new Map<string, GuestRecord>(this.list().map(record => [record.path, record]));
+    for (const { data, guest = '' } of told) {
+      const from = guestStatuses.find(known => known === data['to']);
+      const record = records.get(guest);
+      if (!record) {
+        if (from !== undefined) this.#tellGone(guest as GuestPath, from);
+      } else if (from === undefined) {
+        this.#tellRegistered(record.path, record.status, record.reason, AGENT_USER);
+      } else if (from !== record.status) {
+        this.#tellStatus(record.path, from, record.status, record.reason);
+      }
+    }
+  }
+
+  #write(path: GuestPath, status: GuestStatus, reason: string | undefined, more: FieldChanges): Promise<void> {
     return this.#store.merge(GUEST_DATABASE, path, {
       path,
       name: guestNameOf(path),
@@ -65,14 +128,39 @@ export class GuestRecords {
     });
   }
 
-  /** Stores what is known of a guest beside its status. */
-  setFields(path: GuestPath, fields: FieldChanges): Promise<void> {
-    return this.#store.merge(GUEST_DATABASE, path, fields);
+  #tellRegistered(path: GuestPath, to: GuestStatus, reason: string | undefined, user: string): void {
+    this.#events.emit({
+      kind: 'guest',
+      guest: path,
+      user,
+      summary: `guest ${guestNameOf(path)} was registered and is ${to}${because(reason)}`,
+      data: { change: 'registered', to, ...(reason === undefined ? {} : { reason }) },
+    });
   }
 
-  remove(path: GuestPath): Promise<void> {
-    return this.#store.delete(GUEST_DATABASE, path);
+  #tellStatus(path: GuestPath, from: GuestStatus, to: GuestStatus, reason: string | undefined): void {
+    const what = from === to ? `is still ${to}` : `is ${to}, it was ${from}`;
+    this.#events.emit({
+      kind: 'guest',
+      guest: path,
+      summary: `guest ${guestNameOf(path)} ${what}${because(reason)}`,
+      data: { change: 'status', from, to, ...(reason === undefined ? {} : { reason }) },
+    });
   }
+
+  #tellGone(path: GuestPath, from: GuestStatus): void {
+    this.#events.emit({
+      kind: 'guest',
+      guest: path,
+      user: AGENT_USER,
+      summary: `guest ${guestNameOf(path)} is registered no more`,
+      data: { change: 'unregistered', from },
+    });
+  }
+}
+
+function because(reason: string | undefined): string {
+  return reason === undefined ? '' : ` (${reason})`;
 }
 
 function recordFrom(path: GuestPath, fields: Fields): GuestRecord {

@@ -9,7 +9,7 @@ import {
   type PerformanceStore,
   SERVER_SERIES,
 } from './performance-store.ts';
-import { isDamage, setDatabaseAside } from './sqlite-store.ts';
+import { isDamage, setDatabaseAside } from './sqlite-file.ts';
 
 /** Series of which old samples are removed at one call. */
 const PRUNED_AT_ONCE = 10;

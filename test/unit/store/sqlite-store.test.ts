@@ -2,7 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { DamagedDatabaseError, setDatabaseAside, SqliteStore } from '../../../src/store/sqlite-store.ts';
+import { DamagedDatabaseError, setDatabaseAside } from '../../../src/store/sqlite-file.ts';
+import { SqliteStore } from '../../../src/store/sqlite-store.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
 
 function open(file: string): SqliteStore {
@@ -75,7 +76,7 @@ describe('the SQLite store', () => {
     const database = new Database(file);
     onTestFinished(() => void database.close());
     expect(database.pragma('journal_mode', { simple: true })).toBe('wal');
-    expect(readFileSync(new URL('../../../src/store/sqlite-store.ts', import.meta.url), 'utf8')).toContain(
+    expect(readFileSync(new URL('../../../src/store/sqlite-file.ts', import.meta.url), 'utf8')).toContain(
       'synchronous = FULL',
     );
   });
