@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AgentError } from '../errors.ts';
 import type { GuestConfig } from '../model/guest-config.ts';
 import type { GuestPath } from '../model/guest-path.ts';
@@ -5,6 +6,7 @@ import { editGuestFile, type GuestFileEditor } from './editor.ts';
 import { type GuestDefaults, guestConfigFrom, stableMac, standardGuestDefaults } from './guest-config.ts';
 import { readInterfaceOptions, withMac } from './network-interface.ts';
 import { decodeGuestFile, type GuestFile, type HostFacts, parseGuestFile } from './reader.ts';
+import { toPlain } from './plain-values.ts';
 import { itemsOf } from './values.ts';
 
 /** Reads and edits guest files as they are understood on this server. Its errors name line and column. */
@@ -33,6 +35,13 @@ export class GuestReader {
   /** @throws AgentError BAD_CONFIG */
   configOf(file: GuestFile, path: GuestPath): GuestConfig {
     return about(path, () => guestConfigFrom(file, path, this.#defaults));
+  }
+
+  /** SHA-256, in hexadecimal digits, of what a guest file says, whatever its comments, its layout and the order of its keys. */
+  meaningOf(file: GuestFile): string {
+    const values = [...file.values()].map(({ name, value }) => [name, toPlain(value)] as const);
+    values.sort(([left], [right]) => (left < right ? -1 : 1));
+    return createHash('sha256').update(JSON.stringify(values)).digest('hex');
   }
 
   /**
