@@ -18,6 +18,7 @@ import { Authenticator } from '../wire/authentication.ts';
 import { type AgentCertificate, ensureCertificate, publicKeyFingerprint } from '../wire/certificate.ts';
 import { ConsoleEndpoint } from '../wire/console-endpoint.ts';
 import { CredentialFile } from '../wire/credential-file.ts';
+import { EventEndpoint } from '../wire/event-endpoint.ts';
 import type { WireLimits } from '../wire/limits.ts';
 import { Listeners } from '../wire/listeners.ts';
 import { methodPage } from '../wire/method-page.ts';
@@ -47,6 +48,8 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
+/** Time for clients to take the last events of an agent that stops. */
+const LAST_EVENTS_MS = 1000;
 const CERTIFICATE_CHECK_MS = 12 * 3_600_000;
 
 /**
@@ -95,15 +98,25 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     audit: logs.audit,
     log,
   });
+  const events = new EventEndpoint({
+    events: core.eventLog,
+    users: () => credentialFile.users(),
+    streams: settings.events.streams,
+    patienceMs: limits.bodyTimeMs,
+    clock,
+    log,
+  });
   credentialFile.onChange(() => {
     authenticator.forgetAll();
     consoles.checkUsers();
+    events.checkUsers();
   });
   const page = methodPage(core.registry.methods, parts.version);
   const endpoint = new RpcEndpoint(
     {
       dispatch: (call, method, params) => core.dispatcher.dispatch(call, method, params),
       authenticator,
+      events,
       limits,
       page: () => page,
       log,
@@ -128,6 +141,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     listeners.stopAccepting();
     await core.stop();
     consoles.closeAll();
+    await events.drained(LAST_EVENTS_MS);
     listeners.closeAll();
     logs.close();
   };
@@ -142,6 +156,11 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     await close();
     throw error;
   }
+  core.eventLog.emit({
+    kind: 'server',
+    summary: `the agent has started, version ${parts.version}`,
+    data: { change: 'started', version: parts.version, process: parts.processId },
+  });
   log.info({ version: parts.version, listeningOn, ssl: settings.ssl, root: paths.root }, 'the agent is ready');
 
   async function renewCertificate(): Promise<void> {
@@ -179,6 +198,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     },
     async stop() {
       log.info('the agent stops; guests go on');
+      core.eventLog.emit({ kind: 'server', summary: 'the agent stops; guests go on', data: { change: 'stopping' } });
       await close();
     },
   };

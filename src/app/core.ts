@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findBootFiles } from '../bootloader/find-boot-files.ts';
 import type { AgentPaths } from '../config/paths.ts';
@@ -9,57 +9,42 @@ import { detectDriver, type DriverMakers } from '../drivers/detect.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { probeQemu } from '../drivers/qemu/probe.ts';
 import { QemuDriver } from '../drivers/qemu/qemu-driver.ts';
-import { SimulatedDriver, SimulatedMachine } from '../drivers/simulated/simulated-driver.ts';
-import { messageOf } from '../errors.ts';
+import { SimulatedDriver } from '../drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../drivers/simulated/simulated-machine.ts';
 import type { Clock } from '../host/clock.ts';
 import { ownAddresses, readAvailableMemoryMib, readHostFacts } from '../host/inventory.ts';
 import { allProcessors, setAffinity } from '../host/affinity.ts';
 import type { Log } from '../host/log.ts';
 import { readServerCounters } from '../host/server-counters.ts';
 import { allMethods } from '../methods/all.ts';
-import {
-  DEFAULT_REPOSITORY,
-  guestNameOf,
-  type GuestPath,
-  isGuestName,
-  isRepositoryId,
-  MOUNT_DIRECTORY,
-  parseGuestPath,
-} from '../model/guest-path.ts';
-import { GuestLanes } from '../operations/guest-lanes.ts';
+import { guestNameOf, type GuestPath } from '../model/guest-path.ts';
+import type { Job } from '../operations/job-record.ts';
+import { Jobs } from '../operations/jobs.ts';
 import { peerProbe } from '../peers/peer-probe.ts';
 import { StandAloneRouter } from '../roles/route.ts';
 import { Dispatcher } from '../rpc/dispatch.ts';
 import { Introspection } from '../rpc/introspection.ts';
+import { JobCalls } from '../rpc/job-calls.ts';
 import { Registry } from '../rpc/registry.ts';
 import type { Services } from '../rpc/services.ts';
 import { AgentLog } from '../services/agent-log.ts';
 import { type AgentIdentity, AgentStatus } from '../services/agent-status.ts';
-import { CheckHost } from '../services/check-host.ts';
-import { CoreDumps } from '../services/core-dumps.ts';
 import type { Credentials } from '../services/credentials.ts';
 import { Databases } from '../services/databases.ts';
 import { DomainList } from '../services/domain-list.ts';
+import { EventLog, type NewEvent } from '../services/event-log.ts';
 import { GuestCatalog } from '../services/guest-catalog.ts';
-import { GuestChecks } from '../services/guest-checks.ts';
-import { GuestConfiguration } from '../services/guest-configuration.ts';
-import { GuestConsoles } from '../services/guest-consoles.ts';
-import { GuestDisks } from '../services/guest-disks.ts';
-import { GuestEditing } from '../services/guest-editing.ts';
-import { GuestFiles } from '../services/guest-files.ts';
-import { GuestLifecycle } from '../services/guest-lifecycle.ts';
-import { GuestMembership } from '../services/guest-membership.ts';
-import { GuestRecords } from '../services/guest-records.ts';
+import type { GuestConsoles } from '../services/guest-consoles.ts';
+import { GuestTimeline } from '../services/guest-timeline.ts';
 import { HostFigures } from '../services/host-figures.ts';
 import { Neighbours } from '../services/neighbours.ts';
 import { Performance } from '../services/performance.ts';
-import type { PerformanceStore } from '../store/performance-store.ts';
-import { SqlitePerformanceStore } from '../store/sqlite-performance-store.ts';
-import { DamagedDatabaseError, setDatabaseAside, SqliteStore } from '../store/sqlite-store.ts';
-import type { Store } from '../store/store.ts';
-import { type BootFileFinder, StartPlanner } from '../services/start-planner.ts';
+import type { BootFileFinder } from '../services/start-planner.ts';
 import type { GuestDefaults } from '../vmcfg/guest-config.ts';
 import { GuestReader } from '../vmcfg/guest-reader.ts';
+import { registerFoundGuests } from './found-guests.ts';
+import { makeGuestServices } from './guest-services.ts';
+import { openEventStore, openPerformanceStore, openStore } from './stores.ts';
 
 export interface CoreParts {
   readonly paths: AgentPaths;
@@ -82,6 +67,7 @@ export interface CoreParts {
 export interface Core {
   readonly dispatcher: Dispatcher;
   readonly registry: Registry;
+  readonly eventLog: EventLog;
   readonly guestConsoles: GuestConsoles;
   readonly identity: () => AgentIdentity;
   /** Ends the waiting of acts, waits for the calls in flight, and lets go of guests and files. */
@@ -103,61 +89,32 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   await holdToProcessors(parts);
 
   const { store, isRebuilt } = openStore(paths, clock, log);
-  const records = new GuestRecords(store, clock);
-  const lanes = new GuestLanes(settings.limits.callQueue);
+  const eventLog = new EventLog({ store: openEventStore(parts), clock, log });
   const facts = readHostFacts();
   const addresses = (): readonly string[] =>
     settings.address === null ? ownAddresses() : [settings.address, ...ownAddresses()];
-  const ownAddress = (): string => addresses()[0] ?? '127.0.0.1';
   const availableMemoryMib = (): number => readAvailableMemoryMib() - effectiveMemoryReserveMib(settings, xend);
-  const reader = new GuestReader({ uname: facts.uname }, guestDefaults(xend));
-  const { kernelDirectories } = settings.guests;
-  const files = new GuestFiles({ paths, reader });
-  const disks = new GuestDisks({ paths, files, holdings: () => driver.holdings() });
-  const host = new CheckHost({ driver, accelerator: probe.accelerator, facts });
-  const planner = new StartPlanner({
+  const guests = makeGuestServices({
+    paths,
+    settings,
     driver,
-    files,
-    disks,
-    reader,
-    host,
+    hypervisor: probe,
+    agentVersion: parts.version,
+    store,
+    reader: new GuestReader({ uname: facts.uname }, guestDefaults(xend)),
+    facts,
     bootFiles: bootFileFinder(clock),
-    makeDirectory: path => makeBootDirectory(paths, path),
-    kernelDirectories,
+    makeBootDirectory: path => makeBootDirectory(paths, path),
     availableMemoryMib,
-    processors: facts.processors,
-  });
-  const guestConsoles = new GuestConsoles({
-    driver,
-    records,
-    directory: paths.consoleDirectory,
-    historyBytes: xend.values.consoleLimitKib * 1024,
+    consoleBytes: xend.values.consoleLimitKib * 1024,
+    dumpsEveryCrash: xend.values.enableDump,
+    ownAddress: () => addresses()[0] ?? '127.0.0.1',
+    events: eventLog,
     clock,
     log,
   });
-  const membership = new GuestMembership({ driver, records, files, lanes, consoles: guestConsoles });
-  const coreDumps = new CoreDumps({
-    driver,
-    clock,
-    directory: paths.dumpDirectory,
-    always: xend.values.enableDump,
-    keptPerGuest: settings.guests.coreDumpsKept,
-    spaceBytes: settings.guests.coreDumpBytes,
-  });
-  const guestLifecycle = new GuestLifecycle({
-    driver,
-    records,
-    membership,
-    planner,
-    consoles: guestConsoles,
-    coreDumps,
-    lanes,
-    clock,
-    log,
-    stopTimeoutMs: settings.guests.stopTimeoutMs,
-    ownAddress,
-  });
-  const editing = new GuestEditing({ driver, records, files, disks, planner, reader, lanes });
+  const { records } = guests;
+  if (!isRebuilt && !eventLog.wasClosed) records.tellMissed(eventLog.newestChanges());
   const performance = new Performance({
     driver,
     records,
@@ -179,65 +136,100 @@ export async function openCore(parts: CoreParts): Promise<Core> {
   });
 
   const registry = new Registry(allMethods);
+  const jobCalls = new JobCalls({
+    registry,
+    dispatcher: () => dispatcher,
+    log,
+    statusOf: path => records.find(path as GuestPath)?.status,
+  });
+  const jobs = new Jobs({
+    store,
+    clock,
+    log,
+    perform: (job, context) => jobCalls.perform(job, context),
+    isRepeatable: method => jobCalls.isRepeatable(method),
+    hasHappened: job => jobCalls.hasHappened(job),
+    onChange: job => eventLog.emit(jobEvent(job)),
+    atOnce: settings.limits.jobsAtOnce,
+    queue: settings.limits.jobQueue,
+    kept: settings.limits.jobsKept,
+  });
   const dispatcher: Dispatcher = new Dispatcher({
     registry,
     router: new StandAloneRouter(addresses),
     services: () => services,
+    attend: (request, work) => jobs.attend(request, work),
     log,
     audit: parts.audit,
+    events: eventLog,
   });
   const services: Services = {
     agentLog: new AgentLog(name => join(paths.logDirectory, `${name}.log`)),
     agentStatus: new AgentStatus(identity, records),
     credentials: parts.credentials,
     databases: new Databases(store),
+    eventLog,
     domainList: new DomainList({ performance, records, processors: facts.processors }),
-    guestCatalog: new GuestCatalog(records, files, performance),
-    guestChecks: new GuestChecks({
-      driver,
-      host,
-      records,
-      files,
-      disks,
-      editing,
-      reader,
-      kernelDirectories,
-    }),
-    guestConfiguration: new GuestConfiguration({ editing, files, disks, reader, paths }),
-    guestConsoles,
-    guestLifecycle,
-    guestMembership: membership,
+    foreignGuests: guests.foreign,
+    guestCatalog: new GuestCatalog(records, guests.files, performance),
+    guestChecks: guests.checks,
+    guestConfiguration: guests.configuration,
+    guestConsoles: guests.consoles,
+    guestLifecycle: guests.lifecycle,
+    guestMembership: guests.membership,
+    guestStops: guests.stops,
+    guestSuspension: guests.suspension,
+    hostPower: guests.hostPower,
+    guestTimeline: new GuestTimeline(eventLog, records),
     hostFigures: new HostFigures({
       facts,
       performance,
       availableMemoryMib,
       hypervisor: () => ({ name: driver.name, version: probe.version }),
+      messages: () => driver.messages(),
     }),
     introspection: new Introspection(registry, dispatcher),
+    jobCalls,
+    jobs,
     neighbours: new Neighbours(address => addresses().includes(address), peerProbe(settings.port)),
     performance,
   };
 
-  if (isRebuilt) await registerFoundGuests(paths, membership, log);
   // Of an agent that was killed meanwhile.
-  coreDumps.removeUnfinished();
   rmSync(bootDirectory(paths), { recursive: true, force: true });
-  await guestLifecycle.adopt();
+  const register = (): Promise<void> => registerFoundGuests(paths, guests.membership, log);
+  await jobs.recover(await guests.recover(isRebuilt ? register : undefined));
   performance.start();
   return {
     dispatcher,
     registry,
-    guestConsoles,
+    eventLog,
+    guestConsoles: guests.consoles,
     identity,
     async stop() {
-      guestLifecycle.interrupt();
+      guests.acts.interrupt();
+      guests.ends.stop();
+      await jobs.stop();
       await dispatcher.stop();
-      await lanes.idle();
-      await guestConsoles.close();
+      await guests.lanes.idle();
+      await guests.consoles.close();
       await performance.close();
       await driver.close();
       await store.close();
+      eventLog.close();
     },
+  };
+}
+
+/** A change of a job, as those hear it who follow events. */
+function jobEvent({ error, guest, id, method, percent, state, step, user }: Job): NewEvent {
+  const what = step === undefined || state !== 'running' ? state : `${state}: ${step}`;
+  return {
+    kind: 'job',
+    ...(guest === undefined ? {} : { guest: guest as GuestPath }),
+    user,
+    summary: `job ${method}${guest === undefined ? '' : ` for ${guest}`}: ${error ?? what}`,
+    data: { job: id, method, state, progress: Math.round(percent), ...(step === undefined ? {} : { step }) },
   };
 }
 
@@ -321,58 +313,4 @@ function driverMakers({ clock, log, paths, searchPath, settings, xend }: CorePar
       }),
     simulated: (): Driver => new SimulatedDriver(new SimulatedMachine(clock)),
   };
-}
-
-/** A damaged database is no reason not to run: guests are found again from their directories and by their hypervisor. */
-function openStore(paths: AgentPaths, clock: Clock, log: Log): { readonly store: Store; readonly isRebuilt: boolean } {
-  try {
-    return { store: SqliteStore.open(paths.databaseFile), isRebuilt: false };
-  } catch (error) {
-    if (!(error instanceof DamagedDatabaseError)) throw error;
-    const aside = setDatabaseAside(paths.databaseFile, new Date(clock.now()).toISOString().replaceAll(':', ''));
-    log.error(
-      { err: error, aside },
-      'the database is damaged; it was set aside and is made anew from the directories of the guests',
-    );
-    return { store: SqliteStore.open(paths.databaseFile), isRebuilt: true };
-  }
-}
-
-/** Without it the agent does all else: the past of performance is nothing that guests depend on. */
-function openPerformanceStore({ log, paths, settings }: CoreParts): PerformanceStore | undefined {
-  if (settings.performance.intervalMs === 0 && !existsSync(paths.performanceFile)) return undefined;
-  try {
-    return new SqlitePerformanceStore(paths.performanceFile, (cause, aside) =>
-      log.warn({ reason: messageOf(cause), aside }, 'the performance data are damaged; they were set aside'),
-    );
-  } catch (error) {
-    log.error({ err: error }, 'performance data cannot be kept');
-    return undefined;
-  }
-}
-
-async function registerFoundGuests(paths: AgentPaths, membership: GuestMembership, log: Log): Promise<void> {
-  for (const repository of repositoriesOn(paths)) {
-    const pool = `${repository}/running_pool`;
-    for (const name of entriesOf(paths.onDisk(pool)).filter(isGuestName)) {
-      await membership
-        .register({ user: 'agent', log }, parseGuestPath(`${pool}/${name}`))
-        .catch((error: unknown) =>
-          log.warn({ err: error, guest: `${pool}/${name}` }, 'a guest could not be registered again'),
-        );
-    }
-  }
-}
-
-function repositoriesOn(paths: AgentPaths): string[] {
-  const mounted = entriesOf(paths.onDisk(MOUNT_DIRECTORY)).filter(isRepositoryId);
-  return [DEFAULT_REPOSITORY, ...mounted.map(name => `${MOUNT_DIRECTORY}/${name}`)];
-}
-
-function entriesOf(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }

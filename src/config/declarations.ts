@@ -1,3 +1,4 @@
+import { shutdownActions } from '../model/guest-state.ts';
 import * as kinds from './setting-kinds.ts';
 import type { SettingKind } from './setting-kinds.ts';
 
@@ -92,6 +93,9 @@ export const declarations = {
       'Most requests on one connection.',
     ),
     callQueue: setting('call_queue', kinds.integer(1, 1000), '16', 'Most acts that may run or wait for one guest.'),
+    jobsAtOnce: setting('jobs_at_once', kinds.integer(1, 1000), '32', 'Most submitted jobs that run at once.'),
+    jobQueue: setting('job_queue', kinds.integer(1, 100_000), '1000', 'Most submitted jobs that wait.'),
+    jobsKept: setting('jobs_kept', kinds.integer(0, 100_000), '1000', 'How many ended jobs are kept.'),
   },
   authentication: {
     failureDelayMs: setting(
@@ -129,12 +133,22 @@ export const declarations = {
     fileBytes: setting('file_size', kinds.bytes(4096, 2 ** 40), '16MiB', 'Size at which a new log file is begun.'),
     filesKept: setting('files_kept', kinds.integer(0, 1000), '9', 'How many full log files are kept.'),
   },
+  events: {
+    kept: setting('kept', kinds.integer(1, 10_000_000), '100000', 'How many events are kept; the oldest go first.'),
+    streams: setting('streams', kinds.integer(1, 10_000), '100', 'Most streams of events that are read at once.'),
+  },
   guests: {
     stopTimeoutMs: setting(
       'stop_timeout',
       kinds.seconds(0, 86_400),
       '600',
-      'Seconds that a guest has to power off before it is destroyed.',
+      'Seconds that a guest has to power off after its power button was pressed, before it is destroyed.',
+    ),
+    agentStopTimeoutMs: setting(
+      'stop_agent_timeout',
+      kinds.seconds(0, 86_400),
+      '60',
+      'Seconds that a guest has to power off after the guest agent inside was asked, before its power button is pressed.',
     ),
     startTimeoutMs: setting(
       'start_timeout',
@@ -204,6 +218,12 @@ export const declarations = {
       '10GiB',
       'Size up to which core dumps of all guests are kept; the oldest go first. 0 writes none.',
     ),
+    stateDirectories: setting(
+      'state_directories',
+      kinds.directories(),
+      '/var/ovs/saved',
+      'Directories, beside the repositories, in which save_vm may write. They are made when they are missing.',
+    ),
     qemuBinary: setting('qemu_binary', kinds.program(), 'qemu-system-x86_64', 'The QEMU program.'),
   },
   performance: {
@@ -213,6 +233,32 @@ export const declarations = {
       '5',
       'Seconds between two samples of what this server and its guests use. With 0 no history is kept, and figures are ' +
         'measured when they are asked for.',
+    ),
+  },
+  host: {
+    shutdownAction: setting(
+      'shutdown_action',
+      kinds.choice(...shutdownActions),
+      'stop',
+      'What becomes of guests when this server is shut down, where neither set_vm_boot nor on_xend_stop says it.',
+    ),
+    shutdownTimeMs: setting(
+      'shutdown_time',
+      kinds.seconds(1, 86_400),
+      '300',
+      'Seconds for all guests together at the shutdown of this server; those that are left are destroyed.',
+    ),
+    storageWaitMs: setting(
+      'storage_wait',
+      kinds.seconds(0, 86_400),
+      '120',
+      'Seconds for which the start of this server waits for the storage of guests that start with it.',
+    ),
+    startDelaySeconds: setting(
+      'start_delay',
+      kinds.integer(0, 3600, 'seconds'),
+      '0',
+      'Seconds between the starts of guests that start with this server, where set_vm_boot says nothing else.',
     ),
   },
   certificate: {

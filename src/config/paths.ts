@@ -82,6 +82,10 @@ export class AgentPaths {
     return posix.join(this.databaseDirectory, 'performance.db');
   }
 
+  get eventFile(): string {
+    return posix.join(this.databaseDirectory, 'events.db');
+  }
+
   get logDirectory(): string {
     return this.onDisk('/var/log/ovs-agent');
   }

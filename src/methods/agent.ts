@@ -1,6 +1,6 @@
 import { readableLogs } from '../services/agent-log.ts';
 import { defineMethod } from '../rpc/method.ts';
-import { choice, integer, ipAddress, optional, text } from '../rpc/params.ts';
+import { choice, integer, ipAddress, optional, secret, text } from '../rpc/params.ts';
 import { nothing, pairs, record } from '../rpc/results.ts';
 
 const area = 'Agent';
@@ -74,8 +74,8 @@ export const agentMethods = [
     runsOn: 'this-server',
     params: {
       user: text('Name of the user', { longest: 32, example: 'admin' }),
-      old: text('The password so far', { longest: 1024 }),
-      new: text('The new password', { longest: 1024 }),
+      old: secret(text('The password so far', { longest: 1024 })),
+      new: secret(text('The new password', { longest: 1024 })),
     },
     returns: nothing(),
     errors: ['DENIED', 'BAD_VALUE'],

@@ -1,5 +1,16 @@
 import { defineMethod } from '../rpc/method.ts';
-import { flag, formed, guestFile, guestPath, integer, matching, optional, struct, text } from '../rpc/params.ts';
+import {
+  flag,
+  formed,
+  guestFile,
+  guestPath,
+  integer,
+  matching,
+  optional,
+  secret,
+  struct,
+  text,
+} from '../rpc/params.ts';
 import { nothing, pairs, record } from '../rpc/results.ts';
 
 const area = 'Guest configuration';
@@ -98,7 +109,7 @@ export const guestConfigurationMethods = [
     summary: 'Change the password of the display, of a running guest too. An empty one lets nobody in.',
     access: 'operate',
     runsOn: 'vm-server',
-    params: { vm_path: path, password: text('The password, of which eight characters count', { longest: 64 }) },
+    params: { vm_path: path, password: secret(text('The password, of which eight characters count', { longest: 64 })) },
     returns: nothing(),
     errors: changeErrors,
     run: ({ guestConfiguration }, { vm_path, password }, call) =>
@@ -151,7 +162,7 @@ export const guestConfigurationMethods = [
     runsOn: 'vm-server',
     params: {
       vm_path: path,
-      config: struct('The values by key', { memory: 512 }),
+      config: secret(struct('The values by key', { memory: 512 })),
       digest: optional(
         matching(
           'Digest of the file that was read',

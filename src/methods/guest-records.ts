@@ -5,7 +5,14 @@ import { nothing, pairs, record } from '../rpc/results.ts';
 
 const area = 'Guest records';
 const path = guestPath('Directory of the guest, such as /OVS/running_pool/guest');
-const exampleRecord = { path: '/OVS/running_pool/guest', name: 'guest', status: 'RUNNING', memory: 256, vcpus: 1 };
+const exampleRecord = {
+  path: '/OVS/running_pool/guest',
+  name: 'guest',
+  status: 'RUNNING',
+  acts: 'stop,destroy',
+  memory: 256,
+  vcpus: 1,
+};
 
 export const guestRecordMethods = [
   defineMethod({
@@ -60,7 +67,7 @@ export const guestRecordMethods = [
     runsOn: 'this-server',
     params: {},
     returns: record(
-      'an array of structs: path, name, status, and memory (MiB), vcpus, server, vnc_port, reason, cpu_percent (percent of one processor) where known',
+      'an array of structs: path, name, status, acts (what is allowed now, with commas between), and memory (MiB), vcpus, server, vnc_port, reason, cpu_percent (percent of one processor) where known',
       'array',
       [exampleRecord],
     ),
@@ -74,9 +81,13 @@ export const guestRecordMethods = [
     access: 'read',
     runsOn: 'this-server',
     params: { vm_path: path },
-    returns: record('a struct with at least path, name and status', 'struct', exampleRecord),
+    returns: record(
+      'a struct with at least path, name, status and acts (what is allowed now, with commas between)',
+      'struct',
+      exampleRecord,
+    ),
     errors: ['NO_SUCH_GUEST'],
-    run: ({ guestCatalog }, { vm_path }) => guestCatalog.get(vm_path).fields,
+    run: ({ guestCatalog }, { vm_path }) => guestCatalog.row(vm_path),
   }),
   defineMethod({
     name: 'db_dump',

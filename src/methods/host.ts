@@ -1,5 +1,5 @@
 import { defineMethod } from '../rpc/method.ts';
-import { pairs } from '../rpc/results.ts';
+import { pairs, record } from '../rpc/results.ts';
 
 const area = 'Host';
 
@@ -46,6 +46,17 @@ export const hostMethods = [
         xen_caps: `${facts.hypervisor}-${facts.uname.machine}`,
       };
     },
+  }),
+  defineMethod({
+    name: 'get_hypervisor_log',
+    area,
+    summary: 'Tell what the hypervisor said of its own accord, as xm dmesg does.',
+    access: 'admin',
+    runsOn: 'this-server',
+    params: {},
+    returns: record('the text', 'string', 'qemu-system-x86_64: …'),
+    errors: ['HYPERVISOR'],
+    run: ({ hostFigures }) => hostFigures.hypervisorMessages(),
   }),
   defineMethod({
     name: 'sys_perf_info',

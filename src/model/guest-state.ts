@@ -33,6 +33,12 @@ export type GuestAct =
   | 'reboot'
   | 'pause'
   | 'unpause'
+  | 'suspend'
+  | 'resume'
+  | 'save'
+  | 'restore'
+  | 'crash'
+  | 'dump'
   | 'configure'
   | 'unregister'
   | 'delete';
@@ -41,15 +47,27 @@ export type GuestAct =
 export const allowedStatuses: Readonly<Record<GuestAct, readonly GuestStatus[]>> = {
   start: ['DOWN'],
   stop: ['RUNNING', 'PAUSED', 'SHUTTING_DOWN'],
-  destroy: ['INITIALIZING', 'RUNNING', 'PAUSED', 'SHUTTING_DOWN', 'REBOOTING', 'ERROR', 'UNKNOWN'],
+  // Of one that is suspended the state is thrown away, as its memory is when it runs.
+  destroy: ['INITIALIZING', 'RUNNING', 'PAUSED', 'SUSPEND', 'SHUTTING_DOWN', 'REBOOTING', 'SAVING', 'ERROR', 'UNKNOWN'],
   reset: ['RUNNING', 'PAUSED', 'ERROR', 'SHUTTING_DOWN'],
   reboot: ['RUNNING'],
   pause: ['RUNNING'],
   unpause: ['PAUSED'],
+  suspend: ['RUNNING', 'PAUSED'],
+  resume: ['SUSPEND'],
+  save: ['RUNNING', 'PAUSED'],
+  restore: ['DOWN'],
+  crash: ['RUNNING'],
+  dump: ['RUNNING', 'PAUSED', 'ERROR'],
   configure: ['DOWN', 'RUNNING', 'PAUSED', 'ERROR'],
   unregister: ['DOWN', 'ERROR', 'SUSPEND'],
   delete: ['DOWN', 'ERROR'],
 };
+
+/** The acts that a status allows. */
+export function actsOf(status: GuestStatus): readonly GuestAct[] {
+  return guestActs.filter(act => allowedStatuses[act].includes(status));
+}
 
 /**
  * @throws AgentError WRONG_STATE, `<act> <path>: it is <status>; <act> needs <statuses>`
@@ -63,6 +81,8 @@ export function requireStatus(act: GuestAct, path: string, status: GuestStatus, 
     `${act} ${path}: it is ${status}${because}; ${act} needs ${allowed.join(' or ')}`,
   );
 }
+
+const guestActs = Object.keys(allowedStatuses) as readonly GuestAct[];
 
 /** Statuses that hold without a domain: only these survive the knowledge that no domain exists. */
 const WITHOUT_DOMAIN: readonly GuestStatus[] = ['DOWN', 'SUSPEND', 'ERROR'];
@@ -89,3 +109,7 @@ export function statusFrom(stored: GuestStatus, observed: DomainState): GuestSta
  */
 export const endActions = ['destroy', 'restart', 'preserve', 'rename-restart'] as const;
 export type EndAction = (typeof endActions)[number];
+
+/** What becomes of a guest when its server is shut down. */
+export const shutdownActions = ['stop', 'save', 'migrate', 'destroy'] as const;
+export type ShutdownAction = (typeof shutdownActions)[number];

@@ -1,4 +1,5 @@
 import type { Log } from '../host/log.ts';
+import type { Caller } from '../services/caller.ts';
 
 /** What a user may do: each level holds those before it. */
 export const accessLevels = ['read', 'operate', 'admin'] as const;
@@ -9,7 +10,7 @@ export function mayAccess(has: Access, needs: Access): boolean {
 }
 
 /** One call on its way through the agent. */
-export interface Call {
+export interface Call extends Caller {
   /** Stands in every log line that the call causes. */
   readonly id: string;
   readonly user: string;

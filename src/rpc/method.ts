@@ -1,4 +1,5 @@
 import type { FailureCode } from '../errors.ts';
+import type { GuestStatus } from '../model/guest-state.ts';
 import type { XmlRpcValue } from '../xmlrpc/values.ts';
 import type { Access, Call } from './call.ts';
 import type { Arguments, Params } from './params.ts';
@@ -28,6 +29,13 @@ export interface Method<P extends Params = Params, T = unknown> {
   readonly server?: keyof P & string;
   readonly returns: Result<T>;
   readonly errors: readonly FailureCode[];
+  /** Takes long: its callers are shown to others as a job, which can be cancelled. */
+  readonly isLong?: boolean;
+  /**
+   * Status of the guest once it is done. A call that an earlier agent was killed in is done when the guest has it, and can
+   * be made again when it has not.
+   */
+  readonly leaves?: GuestStatus;
   /** A promise only where something is waited for: what is answered from memory is answered at once. */
   run(services: Services, args: Arguments<P>, call: Call): T | Promise<T>;
 }

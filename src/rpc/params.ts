@@ -11,6 +11,8 @@ export interface Param<T> {
   readonly wireType: WireType;
   readonly summary: string;
   readonly isOptional: boolean;
+  /** A password or its like: it is never written down. */
+  readonly isSecret?: boolean;
   /** A value that it accepts, for the documents and the tests. */
   readonly example: XmlRpcValue;
   /** @throws AgentError WRONG_PARAMETERS when the type is wrong, BAD_VALUE when the value is */
@@ -44,6 +46,11 @@ export function text(summary: string, { longest = LONGEST_TEXT, example = 'hello
       return result;
     },
   };
+}
+
+/** A value that is never written down. */
+export function secret<T>(param: Param<T>): Param<T> {
+  return { ...param, isSecret: true };
 }
 
 /** The directory of a guest, such as `/OVS/running_pool/guest`. */

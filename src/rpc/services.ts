@@ -3,16 +3,24 @@ import type { AgentStatus } from '../services/agent-status.ts';
 import type { Credentials } from '../services/credentials.ts';
 import type { Databases } from '../services/databases.ts';
 import type { DomainList } from '../services/domain-list.ts';
+import type { ForeignGuests } from '../services/foreign-guests.ts';
+import type { EventLog } from '../services/event-log.ts';
 import type { GuestCatalog } from '../services/guest-catalog.ts';
 import type { GuestChecks } from '../services/guest-checks.ts';
 import type { GuestConfiguration } from '../services/guest-configuration.ts';
 import type { GuestConsoles } from '../services/guest-consoles.ts';
 import type { GuestLifecycle } from '../services/guest-lifecycle.ts';
 import type { GuestMembership } from '../services/guest-membership.ts';
+import type { GuestStops } from '../services/guest-stops.ts';
+import type { GuestSuspension } from '../services/guest-suspension.ts';
+import type { GuestTimeline } from '../services/guest-timeline.ts';
 import type { HostFigures } from '../services/host-figures.ts';
 import type { Neighbours } from '../services/neighbours.ts';
 import type { Performance } from '../services/performance.ts';
+import type { HostPower } from '../services/host-power.ts';
+import type { Jobs } from '../operations/jobs.ts';
 import type { Introspection } from './introspection.ts';
+import type { JobCalls } from './job-calls.ts';
 
 /** What methods can ask for. */
 export interface Services {
@@ -21,14 +29,22 @@ export interface Services {
   readonly credentials: Credentials;
   readonly databases: Databases;
   readonly domainList: DomainList;
+  readonly foreignGuests: ForeignGuests;
+  readonly eventLog: EventLog;
   readonly guestCatalog: GuestCatalog;
   readonly guestChecks: GuestChecks;
   readonly guestConfiguration: GuestConfiguration;
   readonly guestConsoles: GuestConsoles;
   readonly guestLifecycle: GuestLifecycle;
   readonly guestMembership: GuestMembership;
+  readonly guestStops: GuestStops;
+  readonly guestSuspension: GuestSuspension;
+  readonly guestTimeline: GuestTimeline;
   readonly hostFigures: HostFigures;
+  readonly hostPower: HostPower;
   readonly introspection: Introspection;
+  readonly jobCalls: JobCalls;
+  readonly jobs: Jobs;
   readonly neighbours: Neighbours;
   readonly performance: Performance;
 }

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { chmod, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActContext, Driver } from '../drivers/driver.ts';
-import { messageOf } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { makePrivateDirectory } from '../host/atomic-file.ts';
 import type { Clock } from '../host/clock.ts';
 import { guestNameOf, type GuestPath, isGuestName } from '../model/guest-path.ts';
@@ -60,42 +60,44 @@ export class CoreDumps {
   }
 
   /**
-   * Writes the memory of a guest to a file of its own, and removes the oldest dumps for it. A dump that fails is logged and no
-   * more: what happens to the guest next must not wait for it.
+   * Writes the memory of a guest that ended to a file of its own. A dump that fails is logged and no more: what happens to the
+   * guest next must not wait for it.
    */
   async dump(path: GuestPath, memoryMib: number, context: ActContext, signal: AbortSignal): Promise<void> {
+    await this.write(path, memoryMib, context, signal).catch((error: unknown) =>
+      context.log.error({ guest: path, reason: messageOf(error) }, 'the memory of a guest could not be dumped'),
+    );
+  }
+
+  /**
+   * Writes the memory of a guest to a file of its own, and removes the oldest dumps for it.
+   * @returns the file
+   * @throws AgentError NO_RESOURCES where there is no room for it, and what the driver throws
+   */
+  async write(path: GuestPath, memoryMib: number, context: ActContext, signal: AbortSignal): Promise<string> {
     const { directory, driver, spaceBytes } = this.#parts;
-    if (spaceBytes === 0) {
-      context.log.info({ guest: path }, 'the memory of a guest is not dumped: core_dump_space is 0');
-      return;
-    }
     const guest = guestNameOf(path);
-    let file: string | undefined;
+    if (spaceBytes === 0) throw noRoom(path, 'core_dump_space is 0');
+    makePrivateDirectory(directory);
+    const file = this.#newFile(guest);
+    const partial = `${file}${PARTIAL}`;
+    // Counted from now on, for others that look for room meanwhile.
+    this.#writing.set(file, memoryMib * MIB);
     try {
-      makePrivateDirectory(directory);
-      file = this.#newFile(guest);
-      // Counted from now on, for others that look for room meanwhile.
-      this.#writing.set(file, memoryMib * MIB);
       const why = await this.#makeRoom(guest, context);
-      if (why !== undefined) {
-        context.log.error(
-          { guest: path, directory, memoryMib, reason: why },
-          'there is no space for the dump of a guest',
-        );
-        return;
-      }
-      const partial = `${file}${PARTIAL}`;
+      if (why !== undefined) throw noRoom(path, why);
       await driver.dumpCore(path, partial, context, signal);
       // QEMU leaves it to be read only.
       await chmod(partial, 0o600);
       await rename(partial, file);
       context.log.warn({ guest: path, file }, 'the memory of a guest was dumped');
       this.#trim(file, context);
+      return file;
     } catch (error) {
-      if (file !== undefined) await rm(`${file}${PARTIAL}`, { force: true });
-      context.log.error({ guest: path, reason: messageOf(error) }, 'the memory of a guest could not be dumped');
+      await rm(partial, { force: true });
+      throw error;
     } finally {
-      if (file !== undefined) this.#writing.delete(file);
+      this.#writing.delete(file);
     }
   }
 
@@ -157,6 +159,10 @@ export class CoreDumps {
       })
       .sort((left, right) => left.moment.localeCompare(right.moment) || left.file.localeCompare(right.file));
   }
+}
+
+function noRoom(path: GuestPath, why: string): AgentError {
+  return new AgentError('NO_RESOURCES', `dump ${path}: ${why}; make room, or raise core_dump_space`);
 }
 
 function parseName(name: string): Pick<Dump, 'guest' | 'moment'> | undefined {

@@ -1,9 +1,13 @@
 import { AgentError } from '../errors.ts';
 import { guestNameOf, type GuestPath } from '../model/guest-path.ts';
+import { actsOf, guestStatuses } from '../model/guest-state.ts';
 import type { Fields } from '../store/store.ts';
 import type { GuestFiles } from './guest-files.ts';
 import { type GuestRecord, type GuestRecords, theGuestNamed } from './guest-records.ts';
 import type { Performance } from './performance.ts';
+
+/** What each status allows, as it stands in the record of a guest. */
+const ACTS_OF = new Map(guestStatuses.map(status => [status, actsOf(status).join(',')]));
 
 /** Questions about guests. */
 export class GuestCatalog {
@@ -19,14 +23,18 @@ export class GuestCatalog {
 
   /** What is stored of each guest, with what was measured last: from memory, for managers ask often. */
   rows(): readonly Fields[] {
-    return this.#records.list().map(({ fields, path }) => {
-      const percent = this.#performance.cpuPercentOf(path);
-      return percent === undefined ? fields : { ...fields, cpu_percent: Math.round(percent * 10) / 10 };
-    });
+    return this.#records.list().map(record => this.#rowOf(record));
   }
 
-  get(path: GuestPath): GuestRecord {
-    return this.#records.get(path);
+  /** The same of one guest. @throws AgentError NO_SUCH_GUEST */
+  row(path: GuestPath): Fields {
+    return this.#rowOf(this.#records.get(path));
+  }
+
+  #rowOf({ fields, path, status }: GuestRecord): Fields {
+    const percent = this.#performance.cpuPercentOf(path);
+    const row = { ...fields, acts: ACTS_OF.get(status) ?? '' };
+    return percent === undefined ? row : { ...row, cpu_percent: Math.round(percent * 10) / 10 };
   }
 
   /** @throws AgentError NO_SUCH_GUEST, BAD_VALUE when several guests have that name */

@@ -3,11 +3,12 @@ import { stat } from 'node:fs/promises';
 import { AgentError } from '../errors.ts';
 import type { Disk, DiskMode, GuestConfig } from '../model/guest-config.ts';
 import { type GuestPath, quote } from '../model/guest-path.ts';
+import { applyChanges, type ConfigChanges } from '../vmcfg/changes.ts';
 import { parseDisk, printDisk } from '../vmcfg/disk.ts';
 import type { GuestFileEditor } from '../vmcfg/editor.ts';
 import type { GuestReader } from '../vmcfg/guest-reader.ts';
 import { parseNetworkInterface } from '../vmcfg/network-interface.ts';
-import { fromPlain, type PlainValue, toPlain } from '../vmcfg/plain-values.ts';
+import { type PlainValue, toPlain } from '../vmcfg/plain-values.ts';
 import { itemsOf } from '../vmcfg/values.ts';
 import type { Caller } from './caller.ts';
 import type { GuestDisks } from './guest-disks.ts';
@@ -179,22 +180,11 @@ export class GuestConfiguration {
    * @param values by key; null removes a key
    * @returns the digest of the file as it is now
    */
-  write(
-    caller: Caller,
-    path: GuestPath,
-    values: Readonly<Record<string, unknown>>,
-    digest: string | undefined,
-  ): Promise<string> {
-    const changes = Object.entries(values).map(([key, value]) => [key, fromPlain(value, key)] as const);
+  write(caller: Caller, path: GuestPath, values: ConfigChanges, digest: string | undefined): Promise<string> {
     return this.#parts.editing.edit(caller, path, {
       what: 'set config',
       digest,
-      change(editor) {
-        for (const [key, value] of changes) {
-          if (value === null) editor.remove(key);
-          else editor.set(key, value);
-        }
-      },
+      change: editor => applyChanges(editor, values),
     });
   }
 

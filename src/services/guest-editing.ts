@@ -9,7 +9,7 @@ import type { GuestReader } from '../vmcfg/guest-reader.ts';
 import type { Caller } from './caller.ts';
 import type { GuestDisks } from './guest-disks.ts';
 import type { GuestFiles } from './guest-files.ts';
-import type { GuestRecords } from './guest-records.ts';
+import type { GuestRecord, GuestRecords } from './guest-records.ts';
 import { requireBridge, type StartPlanner } from './start-planner.ts';
 
 export interface GuestEditingParts {
@@ -92,9 +92,22 @@ export class GuestEditing {
       await files.write(path, before.bytes, digest);
       throw error;
     }
-    if (record) await records.setFields(path, { memory: after.memoryMib, vcpus: after.vcpus });
+    if (record) {
+      const says =
+        isRunning && this.#wasAsStarted(record, before.bytes) ? { config_digest: this.#meaningOf(bytes, path) } : {};
+      await records.setFields(path, { memory: after.memoryMib, vcpus: after.vcpus, ...says });
+    }
     caller.log.info({ guest: path, what: edit.what, live: acts.length > 0 }, 'vm.cfg was changed');
     return digest;
+  }
+
+  /** Whether a running guest was as its file said, and so is as it says now. */
+  #wasAsStarted({ fields, path }: GuestRecord, before: Uint8Array): boolean {
+    return fields['config_digest'] === this.#meaningOf(before, path);
+  }
+
+  #meaningOf(bytes: Uint8Array, path: GuestPath): string {
+    return this.#parts.reader.meaningOf(this.#parts.reader.readFile(bytes, path));
   }
 
   /** What must be done to a running guest so that it is as its file says; nothing is done yet. */

@@ -44,6 +44,16 @@ export class GuestFiles {
     return this.#parts.reader.readConfig(bytes, path);
   }
 
+  /**
+   * A guest as its file describes it, and a digest of what the file says, whatever its layout.
+   * @throws AgentError NO_SUCH_GUEST, BAD_CONFIG
+   */
+  async readMeaning(path: GuestPath): Promise<{ readonly config: GuestConfig; readonly digest: string }> {
+    const { reader } = this.#parts;
+    const file = reader.readFile((await this.read(path)).bytes, path);
+    return { config: reader.configOf(file, path), digest: reader.meaningOf(file) };
+  }
+
   /** @throws AgentError NO_SUCH_GUEST, BAD_CONFIG when it has no guest file */
   async read(path: GuestPath): Promise<GuestText> {
     const bytes = await readFile(await this.#findGuestFile(path));
@@ -71,12 +81,27 @@ export class GuestFiles {
     return digestOf(bytes);
   }
 
-  /** Removes a guest's directory: first out of sight in one step, then file by file. */
-  async removeDirectory(path: GuestPath): Promise<void> {
+  /** A name beside a guest's directory under which it is out of sight; nothing is there yet. */
+  nameAside(path: GuestPath): string {
+    return `.deleted-${guestNameOf(path)}-${randomUUID()}`;
+  }
+
+  /** Puts a guest's directory out of sight, in one step. @throws AgentError NO_SUCH_GUEST */
+  async setAside(path: GuestPath, name: string): Promise<void> {
     const directory = await this.#directoryOf(path);
-    const aside = `${dirname(directory)}/.deleted-${guestNameOf(path)}-${randomUUID()}`;
-    await rename(directory, aside);
-    await rm(aside, { recursive: true });
+    await rename(directory, join(dirname(directory), name));
+  }
+
+  /** Puts it back, where it was set aside. */
+  async putBack(path: GuestPath, name: string): Promise<void> {
+    const place = this.#parts.paths.onDisk(path);
+    const aside = join(dirname(place), name);
+    if (await findRealPath(aside)) await rename(aside, place);
+  }
+
+  /** Removes what was set aside, file by file. */
+  removeAside(path: GuestPath, name: string): Promise<void> {
+    return rm(join(dirname(this.#parts.paths.onDisk(path)), name), { recursive: true, force: true });
   }
 
   /**
@@ -87,7 +112,7 @@ export class GuestFiles {
    */
   async findFile(
     act: string,
-    path: GuestPath,
+    path: string,
     label: string,
     given: string,
     alsoBelow: readonly string[] = [],
@@ -98,13 +123,51 @@ export class GuestFiles {
     if (file === undefined || !found?.isFile()) {
       throw new AgentError(
         'NO_SUCH_FILE',
-        `${act} ${path}: ${label} ${quote(given)} is not there; put the file there, or mend vm.cfg`,
+        `${act} ${path}: ${label} ${quote(given)} is not there; put the file there, or name another`,
       );
     }
+    await this.#requireInside(act, path, label, given, file, alsoBelow);
+    return file;
+  }
+
+  /**
+   * Where a file that is to be made lies: its directory must be there, inside a repository or one of the others, whatever links
+   * lead to it.
+   * @throws AgentError NO_SUCH_FILE, BAD_CONFIG
+   */
+  async findPlace(
+    act: string,
+    path: string,
+    label: string,
+    given: string,
+    alsoBelow: readonly string[] = [],
+  ): Promise<string> {
+    const place = this.#parts.paths.onDisk(given);
+    const directory = await findRealPath(dirname(place));
+    if (directory === undefined) {
+      throw new AgentError(
+        'NO_SUCH_FILE',
+        `${act} ${path}: ${label} ${quote(given)}: its directory is not there; make it`,
+      );
+    }
+    const file = join(directory, basename(place));
+    await this.#requireInside(act, path, label, given, file, alsoBelow);
+    return file;
+  }
+
+  async #requireInside(
+    act: string,
+    path: string,
+    label: string,
+    given: string,
+    file: string,
+    alsoBelow: readonly string[],
+  ): Promise<void> {
+    const { paths } = this.#parts;
     const roots = [DEFAULT_REPOSITORY, MOUNT_DIRECTORY, ...alsoBelow].map(root => paths.onDisk(root));
     // Where no link leads elsewhere, what the path says is where the file is.
-    const realRoots = file === place ? roots : await Promise.all(roots.map(findRealPath));
-    if (realRoots.some(root => root !== undefined && file.startsWith(root + sep))) return file;
+    const realRoots = file === paths.onDisk(given) ? roots : await Promise.all(roots.map(findRealPath));
+    if (realRoots.some(root => root !== undefined && file.startsWith(root + sep))) return;
     const where = [`the repositories (${DEFAULT_REPOSITORY}, ${MOUNT_DIRECTORY})`, ...alsoBelow].join(' or ');
     throw new AgentError(
       'BAD_CONFIG',

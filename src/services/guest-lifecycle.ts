@@ -1,30 +1,36 @@
-import { AgentError, messageOf } from '../errors.ts';
+import { randomUUID } from 'node:crypto';
+import { AgentError } from '../errors.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
-import type { Domain, DomainEvent, Driver, StartPlan } from '../drivers/driver.ts';
-import { endOf } from '../model/guest-config.ts';
+import type { Domain, Driver, StartPlan } from '../drivers/driver.ts';
 import type { GuestPath } from '../model/guest-path.ts';
-import { type GuestAct, type GuestStatus, requireStatus, statusFrom } from '../model/guest-state.ts';
+import { type GuestStatus, statusFrom } from '../model/guest-state.ts';
 import type { GuestLanes } from '../operations/guest-lanes.ts';
+import type { FieldChanges } from '../store/store.ts';
+import type { ConfigChanges } from '../vmcfg/changes.ts';
 import type { Caller } from './caller.ts';
 import type { CoreDumps } from './core-dumps.ts';
+import { type GuestActs, isOff, requireWanted } from './guest-acts.ts';
 import type { GuestConsoles } from './guest-consoles.ts';
+import type { PathMap } from './guest-files.ts';
 import type { GuestMembership } from './guest-membership.ts';
-import type { GuestRecord, GuestRecords } from './guest-records.ts';
+import type { GuestRecords } from './guest-records.ts';
 import type { StartPlanner } from './start-planner.ts';
 
 export interface GuestLifecycleParts {
   readonly driver: Driver;
   readonly records: GuestRecords;
+  readonly acts: GuestActs;
   readonly membership: GuestMembership;
   readonly planner: StartPlanner;
   readonly coreDumps: CoreDumps;
   readonly consoles: Pick<GuestConsoles, 'follow'>;
   readonly lanes: GuestLanes;
+  readonly paths: PathMap;
   readonly clock: Clock;
   readonly log: Log;
-  /** Time that a guest has to power off after it was asked to. */
-  readonly stopTimeoutMs: number;
+  /** Time that a guest has to power off before its machine is reset. */
+  readonly rebootTimeoutMs: number;
   /** By which this server is known. */
   readonly ownAddress: () => string;
 }
@@ -32,65 +38,54 @@ export interface GuestLifecycleParts {
 /** A start that takes longer is shown as one that is under way. */
 const SHOW_START_AFTER_MS = 250;
 
-/** A stop that waits for the system inside to power off. */
-interface PatientStop {
-  readonly hurry: AbortController;
-  readonly done: Promise<void>;
-}
-
-/**
- * Starts, stops and changes guests. Before an act the hypervisor is asked what is true and the one table of states says
- * whether the act is allowed; after it, done or failed, what is true is asked again and stored.
- */
+/** Starts guests, and changes those that run. */
 export class GuestLifecycle {
   readonly #parts: GuestLifecycleParts;
-  readonly #patientStops = new Map<GuestPath, PatientStop>();
-  readonly #watchers = new Set<(event: DomainEvent) => void>();
-  readonly #toReconcile = new Set<GuestPath>();
-  /** Why guests ended, until that is stored. */
-  readonly #endReasons = new Map<GuestPath, string>();
-  readonly #closing = new AbortController();
 
   constructor(parts: GuestLifecycleParts) {
     this.#parts = parts;
-    parts.driver.onEvent(event => this.#heard(event));
   }
 
   /**
    * Starts a guest that is DOWN; one that nobody registered is registered first.
+   * @param overrides in place of what its guest file says, for this start only
    * @returns the address of the server it runs on
    */
-  async start(caller: Caller, path: GuestPath): Promise<{ ip: string }> {
-    const { membership, planner, records } = this.#parts;
-    await this.#act(
+  async start(caller: Caller, path: GuestPath, overrides: ConfigChanges = {}): Promise<{ ip: string }> {
+    const { acts, membership, planner, records } = this.#parts;
+    await acts.perform(
       'start',
+      caller,
       path,
       () =>
-        planner.withPlan(caller, path, async plan => {
-          const domain = await this.#startShowing(caller, plan);
-          await records.setStatus(path, statusFrom('INITIALIZING', domain.state), undefined, {
-            memory: plan.config.memoryMib,
-            vcpus: plan.config.vcpus,
-            server: this.#parts.ownAddress(),
-            vnc_port: domain.vncPort ?? null,
-          });
-          return domain;
-        }),
+        planner.withPlan(
+          caller,
+          path,
+          async (plan, digest) => {
+            const domain = await this.#startShowing(caller, plan);
+            const fields = this.runFields(plan, digest, domain);
+            await records.setStatus(path, statusFrom('INITIALIZING', domain.state), undefined, fields);
+            return domain;
+          },
+          overrides,
+        ),
       () => membership.registerInLane(caller, path),
     );
     return { ip: this.#parts.ownAddress() };
   }
 
-  /**
-   * Asks the system inside to power off and waits; when it does not within the time limit, or with `force`, the guest is
-   * destroyed. A forced stop also hurries a stop of the same guest that waits.
-   */
-  stop(caller: Caller, path: GuestPath, force: boolean): Promise<void> {
-    if (!force) return this.#stopPatiently(caller, path);
-    const waiting = this.#patientStops.get(path);
-    if (!waiting) return this.#act('destroy', path, () => this.#destroy(caller, path, 'force was asked for'));
-    waiting.hurry.abort();
-    return waiting.done;
+  /** What is stored of a guest that has begun to run. By its run a state that was saved in an earlier one is told. */
+  runFields({ config, path }: StartPlan, digest: string, { vncPort }: Domain): FieldChanges {
+    this.#parts.acts.forgetCause(path);
+    return {
+      memory: config.memoryMib,
+      vcpus: config.vcpus,
+      server: this.#parts.ownAddress(),
+      vnc_port: vncPort ?? null,
+      run_id: randomUUID(),
+      config_digest: digest,
+      running_since: new Date(this.#parts.clock.now()).toISOString(),
+    };
   }
 
   reset(caller: Caller, path: GuestPath): Promise<void> {
@@ -105,14 +100,35 @@ export class GuestLifecycle {
     return this.#simpleAct(caller, 'unpause', path);
   }
 
+  /**
+   * Makes the system inside crash by a non-maskable interrupt, as operators do with one that hangs, for its dump. What it
+   * does then is its own affair, and what becomes of it is on_crash.
+   */
+  crash(caller: Caller, path: GuestPath): Promise<void> {
+    return this.#simpleAct(caller, 'crash', path);
+  }
+
+  /** Writes the memory of a guest to a file, and lets it go on. */
+  async dump(caller: Caller, path: GuestPath): Promise<{ file: string }> {
+    const { acts, coreDumps, driver } = this.#parts;
+    let file = '';
+    await acts.perform('dump', caller, path, async (_domain, { fields }) => {
+      file = await coreDumps.write(path, Number(fields['memory'] ?? 0), caller, acts.waitingOf(caller));
+      return driver.inspect(path);
+    });
+    return { file: this.#parts.paths.asGiven(file) };
+  }
+
   /** Asks the system inside to reboot; when it does not within the time limit of a stop, its machine is reset. */
   reboot(caller: Caller, path: GuestPath): Promise<void> {
-    const { driver, records, stopTimeoutMs } = this.#parts;
-    return this.#act('reboot', path, async () => {
+    const { acts, driver, rebootTimeoutMs, records } = this.#parts;
+    return acts.perform('reboot', caller, path, async () => {
       await records.setStatus(path, 'REBOOTING');
+      caller.report?.({ percent: 5, step: 'waits for it to power off' });
       await driver.requestReboot(path, caller);
-      const domain = await this.#waitFor(path, isOff, stopTimeoutMs, this.#closing.signal);
-      if (this.#closing.signal.aborted && !isOff(domain)) throw this.#leavingOff('reboot', path);
+      const signal = acts.waitingOf(caller);
+      const domain = await acts.waitFor(path, isOff, rebootTimeoutMs, signal);
+      if (signal.aborted && !isOff(domain)) throw acts.leavingOff('reboot', path, caller);
       if (domain.state === 'absent') return domain;
       caller.log.info({ guest: path, powered_off: isOff(domain) }, 'reboot: the machine is reset');
       await driver.reset(path, caller);
@@ -141,30 +157,11 @@ export class GuestLifecycle {
     });
   }
 
-  /** Finds the guests that an earlier agent left running and brings every record in line with the truth. */
-  async adopt(): Promise<void> {
-    const { consoles, driver, log, records } = this.#parts;
-    const found = await driver.adopt({ log });
-    for (const domain of found) consoles.follow(domain.path);
-    const paths = new Set([...records.list().map(record => record.path), ...found.map(domain => domain.path)]);
-    const look = (path: GuestPath, appliesPolicy: boolean): Promise<void> =>
-      this.#reconcile(path, appliesPolicy).catch((error: unknown) =>
-        log.error({ guest: path, err: error }, 'the record of a guest could not be brought up to date'),
-      );
-    await Promise.all([...paths].map(path => look(path, false)));
-    // What their systems' ends ask for may take long, and no guest keeps the agent from answering for the others.
-    for (const path of paths) void look(path, true);
-  }
-
-  /** Ends the waiting of acts, so that the agent can stop: guests that were asked to power off go on doing so. */
-  interrupt(): void {
-    this.#closing.abort();
-  }
-
-  #simpleAct(caller: Caller, act: 'reset' | 'pause' | 'unpause', path: GuestPath): Promise<void> {
-    return this.#act(act, path, async () => {
-      await this.#parts.driver[act](path, caller);
-      return this.#parts.driver.inspect(path);
+  #simpleAct(caller: Caller, act: 'reset' | 'pause' | 'unpause' | 'crash', path: GuestPath): Promise<void> {
+    const { acts, driver } = this.#parts;
+    return acts.perform(act, caller, path, async () => {
+      await driver[act](path, caller);
+      return driver.inspect(path);
     });
   }
 
@@ -182,179 +179,22 @@ export class GuestLifecycle {
           log.error({ guest: plan.path, err: error }, 'the start of a guest could not be stored'),
         );
     });
+    // A start cannot be told to stop: what it has started is ended.
+    const giveUp = (): void => void driver.destroy(plan.path, caller).catch(() => undefined);
+    caller.signal?.addEventListener('abort', giveUp, { once: true });
     try {
       const domain = await driver.start(plan, caller);
+      if (caller.signal?.aborted) await driver.destroy(plan.path, caller);
+      requireWanted('start', plan.path, caller);
       consoles.follow(plan.path);
       return domain;
+    } catch (error) {
+      requireWanted('start', plan.path, caller);
+      throw error;
     } finally {
+      caller.signal?.removeEventListener('abort', giveUp);
       timer.cancel();
       await shown;
     }
   }
-
-  #stopPatiently(caller: Caller, path: GuestPath): Promise<void> {
-    const hurry = new AbortController();
-    const done = this.#act('stop', path, async domain => {
-      this.#patientStops.set(path, { hurry, done });
-      const { driver, records, stopTimeoutMs } = this.#parts;
-      await records.setStatus(path, 'SHUTTING_DOWN');
-      // A paused system cannot answer its power button.
-      if (domain.state === 'paused') await driver.unpause(path, caller);
-      if (domain.state !== 'halted') await driver.requestShutdown(path, 'acpi', caller);
-      const either = AbortSignal.any([hurry.signal, this.#closing.signal]);
-      const now = await this.#waitFor(path, isOff, stopTimeoutMs, either);
-      if (now.state === 'absent') {
-        caller.log.info({ guest: path }, 'stop: the system powered off');
-        return now;
-      }
-      if (now.state === 'halted') return this.#destroy(caller, path, 'the system powered off');
-      if (this.#closing.signal.aborted) throw this.#leavingOff('stop', path);
-      const why = hurry.signal.aborted
-        ? 'force was asked for'
-        : `it did not power off within ${stopTimeoutMs / 1000} s`;
-      return this.#destroy(caller, path, why);
-    }).finally(() => this.#patientStops.delete(path));
-    return done;
-  }
-
-  async #destroy(caller: Caller, path: GuestPath, why: string): Promise<Domain> {
-    await this.#parts.driver.destroy(path, caller);
-    caller.log.info({ guest: path, why }, 'stop: the guest was destroyed');
-    return this.#parts.driver.inspect(path);
-  }
-
-  #leavingOff(act: string, path: GuestPath): AgentError {
-    return new AgentError('STOPPING', `${act} ${path}: the agent is stopping; the guest was asked and may still do it`);
-  }
-
-  /**
-   * The frame of every act: in the guest's lane; the truth asked, checked, and stored afterwards.
-   * @param unregistered what to do for a guest without a record
-   */
-  #act(
-    act: GuestAct,
-    path: GuestPath,
-    work: (domain: Domain) => Promise<Domain>,
-    unregistered?: () => Promise<void>,
-  ): Promise<void> {
-    const { driver, lanes, records } = this.#parts;
-    return lanes.run(path, act, async () => {
-      if (unregistered && !records.find(path)) await unregistered();
-      const before = records.get(path);
-      const domain = await driver.inspect(path);
-      const status = statusFrom(before.status, domain.state);
-      if (status !== before.status) await this.#storeTruth(before, domain, undefined);
-      requireStatus(act, path, status, before.reason);
-      try {
-        const after = await work(domain);
-        await this.#storeTruth(records.get(path), after, undefined);
-      } catch (error) {
-        const after = await driver.inspect(path);
-        await this.#storeTruth(records.get(path), after, `${act} failed: ${messageOf(error)}`);
-        throw error;
-      }
-    });
-  }
-
-  async #storeTruth(record: GuestRecord, domain: Domain, reason: string | undefined): Promise<void> {
-    this.#endReasons.delete(record.path);
-    const status = statusFrom(record.status, domain.state);
-    const vncPort = domain.vncPort ?? null;
-    const isSame = status === record.status && (reason ?? record.reason) === record.reason;
-    if (isSame && vncPort === (record.fields['vnc_port'] ?? null)) return;
-    await this.#parts.records.setStatus(record.path, status, reason, { vnc_port: vncPort });
-  }
-
-  /** Events only say that something changed; what is done about it is done in the guest's lane, at the agent's own pace. */
-  #heard(event: DomainEvent): void {
-    for (const watcher of [...this.#watchers]) watcher(event);
-    const { log, records } = this.#parts;
-    if (event.kind === 'ended') {
-      log.info({ guest: event.path, reason: event.reason }, 'a guest ended');
-      this.#endReasons.set(event.path, event.reason);
-    }
-    if (this.#toReconcile.has(event.path) || !records.find(event.path)) return;
-    this.#toReconcile.add(event.path);
-    this.#reconcile(event.path).catch((error: unknown) =>
-      log.error({ guest: event.path, err: error }, 'the record of a guest could not be brought up to date'),
-    );
-  }
-
-  #reconcile(path: GuestPath, appliesPolicy = true): Promise<void> {
-    const { driver, lanes, log, records } = this.#parts;
-    return lanes.follow(path, 'look at', async () => {
-      this.#toReconcile.delete(path);
-      const record = records.find(path);
-      const found = await driver.inspect(path);
-      // What was stored says what its end was to be: it stays until that is done.
-      if (!appliesPolicy && hasEndedInside(found)) return;
-      const domain = appliesPolicy ? await this.#applyEndPolicy(found, record?.status) : found;
-      if (!record && domain.state === 'absent') return;
-      if (!record) await records.setStatus(path, 'UNKNOWN', 'found running');
-      const now = records.get(path);
-      const status = statusFrom(now.status, domain.state);
-      if (status === now.status) return;
-      const reason = this.#endReasons.get(path) ?? keptReason(domain);
-      await this.#storeTruth(now, domain, reason);
-      log.info({ guest: path, from: now.status, to: status, reason }, 'the status of a guest changed');
-    });
-  }
-
-  /** Does what the guest's on_poweroff and on_crash say, whether its system ended just now or while no agent ran. */
-  async #applyEndPolicy(domain: Domain, stored: GuestStatus | undefined): Promise<Domain> {
-    const { coreDumps, driver, log, records } = this.#parts;
-    if (!hasEndedInside(domain) || !domain.ends) return domain;
-    const wasRebooting = stored === 'REBOOTING' && domain.state === 'halted';
-    const action = wasRebooting
-      ? 'restart'
-      : endOf(domain.ends, domain.state === 'halted' ? (domain.endedBy ?? 'poweroff') : 'crash').action;
-    if (action === 'preserve') return domain;
-    log.info({ guest: domain.path, state: domain.state, action }, 'the system of a guest ended');
-    if (domain.state === 'crashed' && (domain.ends.dumpsCore || coreDumps.always)) {
-      const memoryMib = Number(records.find(domain.path)?.fields['memory'] ?? 0);
-      await coreDumps.dump(domain.path, memoryMib, { log }, this.#closing.signal);
-    }
-    if (action === 'restart') await driver.reset(domain.path, { log });
-    else await driver.destroy(domain.path, { log });
-    return driver.inspect(domain.path);
-  }
-
-  /** Waits until the hypervisor says so, looking again at each event; gives the last answer when the time is over. */
-  async #waitFor(
-    path: GuestPath,
-    isReached: (domain: Domain) => boolean,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<Domain> {
-    const { clock, driver } = this.#parts;
-    const deadline = clock.monotonic() + timeoutMs;
-    for (;;) {
-      const wake = new AbortController();
-      const watcher = (event: DomainEvent): void => {
-        if (event.path === path) wake.abort();
-      };
-      this.#watchers.add(watcher);
-      try {
-        const domain = await driver.inspect(path);
-        const leftMs = deadline - clock.monotonic();
-        if (isReached(domain) || leftMs <= 0 || signal.aborted) return domain;
-        await clock.sleep(leftMs, AbortSignal.any([wake.signal, signal])).catch(() => undefined);
-      } finally {
-        this.#watchers.delete(watcher);
-      }
-    }
-  }
-}
-
-function hasEndedInside({ state }: Domain): boolean {
-  return state === 'halted' || state === 'crashed';
-}
-
-function isOff(domain: Domain): boolean {
-  return domain.state === 'absent' || domain.state === 'halted';
-}
-
-function keptReason(domain: Domain): string | undefined {
-  if (domain.state === 'crashed') return 'its system crashed and was kept (on_crash = preserve)';
-  return domain.state === 'halted' ? 'its system powered off and was kept (on_poweroff = preserve)' : undefined;
 }

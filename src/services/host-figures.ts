@@ -7,6 +7,7 @@ export interface HostFiguresParts {
   readonly performance: Pick<Performance, 'server'>;
   readonly availableMemoryMib: () => number;
   readonly hypervisor: () => { readonly name: string; readonly version: string };
+  readonly messages: () => Promise<string>;
 }
 
 /** Figures of this server for managers. */
@@ -29,6 +30,11 @@ export class HostFigures {
       hypervisor: name,
       hypervisorVersion: version,
     };
+  }
+
+  /** What the hypervisor said of its own accord. */
+  hypervisorMessages(): Promise<string> {
+    return this.#parts.messages();
   }
 
   /** How busy the server is now, and the memory that guests can have (MiB). */

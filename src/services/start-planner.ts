@@ -4,6 +4,7 @@ import { AgentError, messageOf } from '../errors.ts';
 import { bridgeExists } from '../host/bridges.ts';
 import type { Boot, Disk, GuestConfig } from '../model/guest-config.ts';
 import { type GuestPath, quote } from '../model/guest-path.ts';
+import { applyChanges, type ConfigChanges } from '../vmcfg/changes.ts';
 import { checkGuest } from '../vmcfg/checks.ts';
 import type { GuestReader } from '../vmcfg/guest-reader.ts';
 import type { GuestFile } from '../vmcfg/reader.ts';
@@ -71,10 +72,17 @@ export class StartPlanner {
 
   /**
    * Runs `start` with everything that it needs: all files found, allowed, and as paths on disk.
+   * @param start is given the plan, and the digest of what the guest file says
+   * @param overrides in place of what the guest file says, for this start only
    * @throws AgentError NO_SUCH_GUEST, BAD_CONFIG, NO_SUCH_FILE, NO_RESOURCES, NOT_SUPPORTED, IN_USE
    */
-  async withPlan<T>(caller: Caller, path: GuestPath, start: (plan: StartPlan) => Promise<T>): Promise<T> {
-    const config = await this.#readConfig(caller, path);
+  async withPlan<T>(
+    caller: Caller,
+    path: GuestPath,
+    start: (plan: StartPlan, digest: string) => Promise<T>,
+    overrides: ConfigChanges = {},
+  ): Promise<T> {
+    const { config, digest: meaning } = await this.#readConfig(caller, path, overrides);
     this.requireMemory('start', path, config.memoryMib);
     this.#requireProcessors(path, config);
     for (const { bridge } of config.networkInterfaces) requireBridge('start', path, bridge);
@@ -86,7 +94,7 @@ export class StartPlanner {
       const boot = await this.#bootOnDisk(caller, path, config, disks, temporary);
       const plan = { path, config: { ...config, boot, disks } };
       this.#parts.driver.check(plan);
-      return await start(plan);
+      return await start(plan, meaning);
     } catch (error) {
       throw await this.#explained(error, disks);
     } finally {
@@ -108,23 +116,32 @@ export class StartPlanner {
   }
 
   /** Reads the guest file; addresses that are made for its network cards are written into it. */
-  async #readConfig(caller: Caller, path: GuestPath): Promise<GuestConfig> {
+  async #readConfig(
+    caller: Caller,
+    path: GuestPath,
+    overrides: ConfigChanges,
+  ): Promise<{ readonly config: GuestConfig; readonly digest: string }> {
     const { files, reader } = this.#parts;
-    const { bytes, digest } = await files.read(path);
+    const { bytes: written, digest } = await files.read(path);
+    const isOverridden = Object.keys(overrides).length > 0;
+    const bytes = isOverridden ? reader.edit(written, path, editor => applyChanges(editor, overrides)) : written;
     const file = reader.readFile(bytes, path);
     const config = reader.configOf(file, path);
     this.#warn(caller, path, file, config);
-    if (config.networkInterfaces.length === 0) return config;
+    const asRead = { config, digest: reader.meaningOf(file) };
+    // What holds for one start only is written nowhere.
+    if (config.networkInterfaces.length === 0 || isOverridden) return asRead;
     const complete = reader.withMacs(bytes, path);
-    if (complete === bytes) return config;
+    if (complete === bytes) return asRead;
     try {
       await files.write(path, complete, digest);
       caller.log.info({ guest: path }, 'the addresses of its network cards were written into vm.cfg');
     } catch (error) {
       // They are the same at the next start all the same: a repository that cannot be written to is no obstacle.
       caller.log.warn({ guest: path, reason: messageOf(error) }, 'vm.cfg could not be completed');
+      return asRead;
     }
-    return config;
+    return { config, digest: reader.meaningOf(reader.readFile(complete, path)) };
   }
 
   /** What is no obstacle, and will surprise somebody, is in the log of the start. */

@@ -19,8 +19,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   operations: ['errors.ts', 'model', 'store', 'host'],
   services: ['errors.ts', 'model', 'vmcfg', 'operations', 'drivers/driver.ts', 'peers/peer.ts', 'store', 'host'],
   roles: ['errors.ts', 'model', 'store', 'peers/peer.ts', 'host/clock.ts'],
-  rpc: ['errors.ts', 'model', 'xmlrpc', 'roles', 'type services', 'type host/log.ts'],
-  methods: ['errors.ts', 'model', 'rpc', 'xmlrpc', 'services/agent-log.ts', 'type services'],
+  rpc: ['errors.ts', 'model', 'xmlrpc', 'roles', 'type services', 'type operations', 'type host/log.ts'],
+  methods: ['errors.ts', 'model', 'rpc', 'xmlrpc', 'services/agent-log.ts', 'type services', 'type operations'],
   wire: ['errors.ts', 'xmlrpc', 'rpc', 'host/atomic-file.ts', 'type host'],
 };
 

@@ -1,20 +1,23 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { type GuestServices, makeGuestServices } from '../../src/app/guest-services.ts';
+import { AgentPaths } from '../../src/config/paths.ts';
+import { parseSettings } from '../../src/config/settings.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
-import { SimulatedDriver, SimulatedMachine } from '../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedDriver } from '../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../../src/drivers/simulated/simulated-machine.ts';
 import { systemClock } from '../../src/host/clock.ts';
+import { readHostFacts } from '../../src/host/inventory.ts';
 import { readServerCounters } from '../../src/host/server-counters.ts';
 import { parseGuestPath } from '../../src/model/guest-path.ts';
-import { GuestLanes } from '../../src/operations/guest-lanes.ts';
-import { GuestConsoles } from '../../src/services/guest-consoles.ts';
-import { GuestLifecycle } from '../../src/services/guest-lifecycle.ts';
 import { GuestRecords } from '../../src/services/guest-records.ts';
 import { Performance } from '../../src/services/performance.ts';
 import { SqlitePerformanceStore } from '../../src/store/sqlite-performance-store.ts';
 import { SqliteStore } from '../../src/store/sqlite-store.ts';
+import { GuestReader } from '../../src/vmcfg/guest-reader.ts';
 import { writeMethodCall } from '../../src/xmlrpc/writer.ts';
 import { Daemon, PASSWORD } from '../support/daemon.ts';
 import { demoConfig } from '../support/guest-config.ts';
@@ -23,6 +26,9 @@ import { silentLog } from '../support/silent-log.ts';
 import { makeTemporaryDirectory } from '../support/temporary.ts';
 import { percent, processorMs, restartTime, shareAtRest } from './agent-load.ts';
 import { median, milliseconds, type Row } from './measure.ts';
+
+/** Who is told of events. */
+const NOBODY = { emit: (): void => undefined };
 
 const SIMULATED = 500;
 const INTERVAL_MS = 5000;
@@ -46,7 +52,7 @@ async function hourOfSamples(): Promise<Row[]> {
   const clock = new ManualClock();
   const performance = new Performance({
     driver: new SimulatedDriver(simulatedMachine(clock)),
-    records: new GuestRecords(SqliteStore.open(join(directory, 'agent.db')), clock),
+    records: new GuestRecords(SqliteStore.open(join(directory, 'agent.db')), clock, NOBODY),
     store: new SqlitePerformanceStore(join(directory, 'performance.db'), cause => {
       throw cause;
     }),
@@ -104,24 +110,25 @@ async function adoptionOfSimulated(): Promise<Row> {
   const directory = makeTemporaryDirectory();
   const times: number[] = [];
   const machine = simulatedMachine();
+  const store = SqliteStore.open(join(directory, 'agent.db'));
+  const records = new GuestRecords(store, systemClock, NOBODY);
   for (let round = 0; round < 5; round++) {
-    const store = SqliteStore.open(join(directory, `agent${round}.db`));
+    await Promise.all(paths.map(path => records.setStatus(path, 'DOWN')));
     const driver = new SimulatedDriver(machine);
-    const records = new GuestRecords(store, systemClock);
     const startedAt = performance.now();
-    const { consoles, lifecycle } = lifecycleOver(driver, records, join(directory, `consoles${round}`));
-    await lifecycle.adopt();
+    const services = servicesOver(driver, store, directory);
+    await services.recover();
     times.push(performance.now() - startedAt);
     const running = records.list().filter(({ status }) => status === 'RUNNING').length;
     if (running !== SIMULATED) throw new Error(`${running} guests were found`);
-    await consoles.close();
+    await services.consoles.close();
     await driver.close();
-    await store.close();
   }
+  await store.close();
   rmSync(directory, { recursive: true });
   const time = median(times);
   return {
-    work: `${SIMULATED} simulated guests found again, none of them in the database`,
+    work: `${SIMULATED} simulated guests found again, whose records say that they are down`,
     floor: '',
     product: milliseconds(time),
     ratio: undefined,
@@ -130,26 +137,28 @@ async function adoptionOfSimulated(): Promise<Row> {
   };
 }
 
-function lifecycleOver(
-  driver: Driver,
-  records: GuestRecords,
-  directory: string,
-): { readonly consoles: GuestConsoles; readonly lifecycle: GuestLifecycle } {
-  mkdirSync(directory);
-  const parts = { driver, records, clock: systemClock, log: silentLog };
-  const consoles = new GuestConsoles({ ...parts, directory, historyBytes: 65_536 });
-  const unused = {} as never;
-  const lifecycle = new GuestLifecycle({
-    ...parts,
-    consoles,
-    lanes: new GuestLanes(16),
-    membership: unused,
-    planner: unused,
-    coreDumps: unused,
-    stopTimeoutMs: 1000,
+function servicesOver(driver: Driver, store: SqliteStore, root: string): GuestServices {
+  const unused = (): Promise<never> => Promise.reject(new Error('no guest is started'));
+  const facts = readHostFacts();
+  return makeGuestServices({
+    paths: new AgentPaths(root),
+    settings: parseSettings('', 'agent.ini'),
+    driver,
+    hypervisor: { version: '1', accelerator: 'none' },
+    agentVersion: '1',
+    store,
+    reader: new GuestReader({ uname: facts.uname }),
+    facts,
+    bootFiles: { find: unused },
+    makeBootDirectory: () => root,
+    availableMemoryMib: () => 0,
+    consoleBytes: 65_536,
+    dumpsEveryCrash: false,
     ownAddress: () => '127.0.0.1',
+    events: NOBODY,
+    clock: systemClock,
+    log: silentLog,
   });
-  return { consoles, lifecycle };
 }
 
 /** A real agent over HTTPS, whose guests are simulated. */

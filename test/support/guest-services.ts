@@ -1,25 +1,18 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { type GuestServices, makeGuestServices } from '../../src/app/guest-services.ts';
 import { AgentPaths } from '../../src/config/paths.ts';
+import { parseSettings } from '../../src/config/settings.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
-import { SimulatedDriver, SimulatedMachine } from '../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedDriver } from '../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../../src/drivers/simulated/simulated-machine.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import type { HostFacts } from '../../src/host/inventory.ts';
 import { type GuestPath, parseGuestPath } from '../../src/model/guest-path.ts';
-import { GuestLanes } from '../../src/operations/guest-lanes.ts';
-import { CheckHost } from '../../src/services/check-host.ts';
-import { CoreDumps } from '../../src/services/core-dumps.ts';
-import { GuestChecks } from '../../src/services/guest-checks.ts';
-import { GuestConfiguration } from '../../src/services/guest-configuration.ts';
-import { GuestConsoles } from '../../src/services/guest-consoles.ts';
-import { GuestDisks } from '../../src/services/guest-disks.ts';
-import { GuestEditing } from '../../src/services/guest-editing.ts';
-import { GuestFiles } from '../../src/services/guest-files.ts';
-import { GuestLifecycle } from '../../src/services/guest-lifecycle.ts';
-import { GuestMembership } from '../../src/services/guest-membership.ts';
-import { GuestRecords } from '../../src/services/guest-records.ts';
-import { type BootFileFinder, StartPlanner } from '../../src/services/start-planner.ts';
+import type { OperationsParts } from '../../src/operations/operations.ts';
+import type { BootFileFinder } from '../../src/services/start-planner.ts';
+import type { NewEvent } from '../../src/services/event-log.ts';
 import { SqliteStore } from '../../src/store/sqlite-store.ts';
 import { GuestReader } from '../../src/vmcfg/guest-reader.ts';
 import { facts64 } from '../unit/vmcfg/guest-files.ts';
@@ -29,17 +22,12 @@ import { temporaryDirectory } from './temporary.ts';
 export const caller = { user: 'tester', log: silentLog };
 export const guestPath = parseGuestPath('/OVS/running_pool/guest');
 
-export interface GuestServices {
+export interface TestedServices extends GuestServices {
   readonly machine: SimulatedMachine;
   readonly driver: Driver;
-  readonly files: GuestFiles;
-  readonly lifecycle: GuestLifecycle;
-  readonly membership: GuestMembership;
-  readonly records: GuestRecords;
-  readonly configuration: GuestConfiguration;
-  readonly checks: GuestChecks;
-  readonly consoles: GuestConsoles;
-  readonly lanes: GuestLanes;
+  readonly store: SqliteStore;
+  /** What was told, in order. */
+  readonly events: readonly NewEvent[];
   readonly root: string;
   readonly status: () => string | undefined;
 }
@@ -64,90 +52,45 @@ const noBootFiles: BootFileFinder = { find: () => Promise.reject(new Error('no b
 export function guestServices({
   machine = new SimulatedMachine(),
   lines = [] as string[],
-  stopTimeoutMs = 10_000,
+  /** Lines of agent.ini. */
+  settings = ['[guests]', 'stop_timeout=10'] as readonly string[],
+  clock = systemClock,
+  atPoint = undefined as OperationsParts['atPoint'],
   wrap = (driver: Driver): Driver => driver,
-  root = temporaryDirectory(),
+  /** Of earlier services, whose files and guests are there. */
+  earlierRoot = '',
   historyBytes = 1024,
   bootFiles = noBootFiles,
-} = {}): GuestServices {
+} = {}): TestedServices {
+  const root = earlierRoot || temporaryDirectory();
   const paths = new AgentPaths(root);
   mkdirSync(paths.onDisk('/boot'), { recursive: true });
   writeFileSync(paths.onDisk('/boot/vmlinuz'), '');
-  writeGuest(root, guestPath, ["kernel = '/boot/vmlinuz'", 'memory = 64', ...lines]);
+  if (!earlierRoot) writeGuest(root, guestPath, ["kernel = '/boot/vmlinuz'", 'memory = 64', ...lines]);
   const store = SqliteStore.open(join(root, 'agent.db'));
   onTestFinished(() => store.close());
   const driver = wrap(new SimulatedDriver(machine));
-  const records = new GuestRecords(store, systemClock);
-  const lanes = new GuestLanes(8);
-  const reader = new GuestReader(facts64);
-  const files = new GuestFiles({ paths, reader });
-  const disks = new GuestDisks({ paths, files, holdings: () => driver.holdings() });
-  const kernelDirectories = ['/boot'];
-  const host = new CheckHost({ driver, accelerator: 'tcg', facts: hostFacts });
-  const planner = new StartPlanner({
+  const events: NewEvent[] = [];
+  const made = makeGuestServices({
+    paths,
+    settings: parseSettings(settings.join('\n'), 'agent.ini'),
     driver,
-    files,
-    disks,
-    reader,
-    host,
+    hypervisor: { version: '1', accelerator: 'tcg' },
+    agentVersion: '1.0.0',
+    store,
+    reader: new GuestReader(facts64),
+    facts: hostFacts,
     bootFiles,
-    makeDirectory: () => temporaryDirectory(),
-    kernelDirectories,
+    makeBootDirectory: () => temporaryDirectory(),
     availableMemoryMib: () => 1000,
-    processors: hostFacts.processors,
-  });
-  const consoles = new GuestConsoles({
-    driver,
-    records,
-    clock: systemClock,
-    log: silentLog,
-    directory: paths.onDisk('/consoles'),
-    historyBytes,
-  });
-  onTestFinished(() => consoles.close());
-  const membership = new GuestMembership({ driver, records, files, lanes, consoles });
-  const lifecycle = new GuestLifecycle({
-    driver,
-    records,
-    membership,
-    planner,
-    consoles,
-    coreDumps: new CoreDumps({
-      driver,
-      clock: systemClock,
-      directory: paths.onDisk('/dumps'),
-      always: false,
-      keptPerGuest: 2,
-      spaceBytes: 2 ** 30,
-    }),
-    lanes,
-    clock: systemClock,
-    log: silentLog,
-    stopTimeoutMs,
+    consoleBytes: historyBytes,
+    dumpsEveryCrash: false,
     ownAddress: () => '10.0.0.1',
+    events: { emit: event => void events.push(event) },
+    clock,
+    log: silentLog,
+    ...(atPoint ? { atPoint } : {}),
   });
-  const editing = new GuestEditing({ driver, records, files, disks, planner, reader, lanes });
-  return {
-    machine,
-    driver,
-    files,
-    lifecycle,
-    membership,
-    records,
-    configuration: new GuestConfiguration({ editing, files, disks, reader, paths }),
-    checks: new GuestChecks({
-      driver,
-      host,
-      records,
-      files,
-      disks,
-      editing,
-      reader,
-      kernelDirectories,
-    }),
-    consoles,
-    lanes,
-    root,
-    status: () => records.find(guestPath)?.status,
-  };
+  onTestFinished(() => made.consoles.close());
+  return { ...made, machine, driver, store, events, root, status: () => made.records.find(guestPath)?.status };
 }

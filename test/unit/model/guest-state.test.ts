@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  actsOf,
   allowedStatuses,
   type DomainState,
   type GuestAct,
@@ -10,17 +11,17 @@ import {
 } from '../../../src/model/guest-state.ts';
 
 /** The table once more, written for readers: which acts a guest of each status allows. */
-const actsOf: Readonly<Record<GuestStatus, readonly GuestAct[]>> = {
-  DOWN: ['start', 'configure', 'unregister', 'delete'],
+const allowed: Readonly<Record<GuestStatus, readonly GuestAct[]>> = {
+  DOWN: ['start', 'restore', 'configure', 'unregister', 'delete'],
   INITIALIZING: ['destroy'],
-  RUNNING: ['stop', 'destroy', 'reset', 'reboot', 'pause', 'configure'],
-  PAUSED: ['stop', 'destroy', 'reset', 'unpause', 'configure'],
-  SUSPEND: ['unregister'],
+  RUNNING: ['stop', 'destroy', 'reset', 'reboot', 'pause', 'suspend', 'save', 'crash', 'dump', 'configure'],
+  PAUSED: ['stop', 'destroy', 'reset', 'unpause', 'suspend', 'save', 'dump', 'configure'],
+  SUSPEND: ['destroy', 'resume', 'unregister'],
   SHUTTING_DOWN: ['stop', 'destroy', 'reset'],
   REBOOTING: ['destroy'],
   MIGRATING: [],
-  SAVING: [],
-  ERROR: ['destroy', 'reset', 'configure', 'unregister', 'delete'],
+  SAVING: ['destroy'],
+  ERROR: ['destroy', 'reset', 'dump', 'configure', 'unregister', 'delete'],
   UNKNOWN: ['destroy'],
 };
 
@@ -31,8 +32,12 @@ const pairs = guestStatuses.flatMap(status =>
 describe('the table of acts and statuses', () => {
   it.each(pairs)('%s of a guest that is %s', (act, status) => {
     const attempt = (): void => requireStatus(act, '/OVS/running_pool/g', status);
-    if (actsOf[status].includes(act)) expect(attempt).not.toThrow();
+    if (allowed[status].includes(act)) expect(attempt).not.toThrow();
     else expect(attempt).toThrow(new RegExp(`^${act} /OVS/running_pool/g: it is ${status}; ${act} needs [A-Z_ or]+$`));
+  });
+
+  it.each(guestStatuses)('what a guest that is %s allows is what can be told of it', status => {
+    expect([...actsOf(status)].sort()).toEqual([...allowed[status]].sort());
   });
 
   it('tells why the guest has the status that forbids the act', () => {

@@ -12,6 +12,7 @@ import { nothing, pairs } from '../../../src/rpc/results.ts';
 import type { Services } from '../../../src/rpc/services.ts';
 import { createLog } from '../../../src/host/log.ts';
 import type { XmlRpcValue } from '../../../src/xmlrpc/values.ts';
+import type { NewEvent } from '../../../src/services/event-log.ts';
 import { silentLog } from '../../support/silent-log.ts';
 
 const common = { area: 'Test', runsOn: 'this-server', summary: 'A test.', errors: [] } as const;
@@ -55,22 +56,27 @@ function dispatcher(): {
   readonly call: (method: string, ...params: XmlRpcValue[]) => Promise<XmlRpcValue>;
   readonly as: (access: Access) => void;
   lines: string[];
+  events: NewEvent[];
   dispatcher: Dispatcher;
 } {
   const lines: string[] = [];
+  const events: NewEvent[] = [];
   const audit = createLog('info', [{ write: line => lines.push(line) }]);
   const registry = new Registry(methods);
   const made: Dispatcher = new Dispatcher({
     registry,
     router: new StandAloneRouter(() => ['10.0.0.1']),
     services: () => services,
+    attend: (_request, work) => work({ job: 'job', signal: new AbortController().signal, report: () => undefined }),
     log: silentLog,
     audit,
+    events: { emit: event => events.push(event) },
   });
   const services = { introspection: new Introspection(registry, made) } as unknown as Services;
   let access: Access = 'admin';
   return {
     lines,
+    events,
     dispatcher: made,
     as(now) {
       access = now;
@@ -206,9 +212,50 @@ describe('every declared method', () => {
         }
         // What is taken is free text, and comes out as it went in.
         expect(result).toBe(value);
-        expect(['msg', 'user', 'old', 'new', 'name', 'database', 'password']).toContain(parameter);
+        expect(['msg', 'user', 'old', 'new', 'name', 'database', 'password', 'key', 'method']).toContain(parameter);
       }
     }
+  });
+});
+
+describe('the event of a call', () => {
+  const facts = { address: '127.0.0.1', call: '1' };
+
+  it('tells who called what for which guest, once it is done', async () => {
+    const { call, events } = dispatcher();
+    await call('host_act', 'x');
+    expect(events).toEqual([
+      {
+        kind: 'call',
+        guest: 'x',
+        user: 'u',
+        summary: 'u called host_act for x',
+        data: { ...facts, method: 'host_act', outcome: 'done' },
+      },
+    ]);
+  });
+
+  it('tells why it failed or was refused, and no argument', async () => {
+    const { as, call, events } = dispatcher();
+    await call('fail', 'known');
+    await expect(call('fail', 'geheim')).rejects.toThrow();
+    as('read');
+    await call('act', 'x');
+    expect(events.map(({ data, guest }) => [data?.['method'], data?.['outcome'], guest])).toEqual([
+      ['fail', 'WRONG_STATE', undefined],
+      ['fail', 'INTERNAL', undefined],
+      ['act', 'DENIED', 'x'],
+    ]);
+    expect(events[0]?.summary).toMatch(/^u called fail, which failed: start \/x: /);
+    expect(JSON.stringify(events)).not.toMatch(/geheim|secret/);
+  });
+
+  it('is there for acts only, not for questions and unknown methods', async () => {
+    const { call, events } = dispatcher();
+    await call('add', 1);
+    await call('add', 11);
+    await expect(call('nothing')).rejects.toThrow();
+    expect(events).toEqual([]);
   });
 });
 
@@ -219,8 +266,10 @@ describe('system.multicall', () => {
       registry,
       router: new StandAloneRouter(() => []),
       services: () => ({}) as Services,
+      attend: () => Promise.reject(new Error('no call of this test takes long')),
       log: silentLog,
       audit: silentLog,
+      events: { emit: () => undefined },
     });
     const call: Call = { id: '1', user: 'u', access: 'admin', from: 'x', log: silentLog };
     const answers = await new Introspection(registry, made).multicall(call, [

@@ -8,15 +8,15 @@ import {
   caller,
   guestPath as path,
   guestServices,
-  type GuestServices,
+  type TestedServices,
   writeGuest,
 } from '../../support/guest-services.ts';
 
-function fileOf({ root }: GuestServices): string {
+function fileOf({ root }: TestedServices): string {
   return readFileSync(join(root, path, 'vm.cfg'), 'utf8');
 }
 
-function addImage({ root }: GuestServices, given: string): void {
+function addImage({ root }: TestedServices, given: string): void {
   mkdirSync(dirname(join(root, given)), { recursive: true });
   writeFileSync(join(root, given), '');
 }
@@ -44,7 +44,7 @@ describe('a change of a guest file', () => {
     expect(fileOf(services)).toContain("memory = 256\nmaxmem = 512\nvcpus = '3'\n");
   });
 
-  it.each<[keyof Driver, (services: GuestServices) => Promise<void>]>([
+  it.each<[keyof Driver, (services: TestedServices) => Promise<void>]>([
     ['setMemory', ({ configuration }) => configuration.setMemory(caller, path, 128)],
     ['setVcpus', ({ configuration }) => configuration.setVcpus(caller, path, 2)],
     ['attachDisk', ({ configuration }) => configuration.addDisk(caller, path, '/OVS/data.img', 'w')],

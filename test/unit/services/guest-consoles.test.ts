@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { SimulatedDriver, SimulatedMachine } from '../../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedDriver } from '../../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../../../src/drivers/simulated/simulated-machine.ts';
 import type { SimulatedSerialPort } from '../../../src/drivers/simulated/simulated-serial-port.ts';
 import { AgentError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/host/clock.ts';
@@ -75,7 +76,7 @@ function house({
   const store = SqliteStore.open(join(temporaryDirectory(), 'agent.db'));
   onTestFinished(() => store.close());
   const driver = new SimulatedDriver(machine);
-  const records = new GuestRecords(store, systemClock);
+  const records = new GuestRecords(store, systemClock, { emit: () => undefined });
   const consoles = new GuestConsoles({
     driver: wrap(driver),
     records,

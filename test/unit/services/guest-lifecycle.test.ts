@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Driver } from '../../../src/drivers/driver.ts';
-import { SimulatedMachine } from '../../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../../../src/drivers/simulated/simulated-machine.ts';
 import { AgentError } from '../../../src/errors.ts';
 import { caller, guestPath, guestServices } from '../../support/guest-services.ts';
 import { waitUntil } from '../../support/wait.ts';
@@ -83,55 +83,55 @@ describe("a guest's life", () => {
   });
 
   it('stop lets the system inside power off', async () => {
-    const { lifecycle, machine, status } = agent();
+    const { lifecycle, machine, status, stops } = agent();
     await lifecycle.start(caller, path);
-    await lifecycle.stop(caller, path, false);
+    await stops.stop(caller, path, false);
     expect(status()).toBe('DOWN');
     expect(machine.domains.size).toBe(0);
   });
 
   it('stop unpauses a paused guest first, for it could not answer', async () => {
-    const { lifecycle, status } = agent();
+    const { lifecycle, status, stops } = agent();
     await lifecycle.start(caller, path);
     await lifecycle.pause(caller, path);
-    await lifecycle.stop(caller, path, false);
+    await stops.stop(caller, path, false);
     expect(status()).toBe('DOWN');
   });
 
   it('stop of a guest with on_poweroff = restart does not restart it', async () => {
-    const { lifecycle, machine, status } = agent({ lines: ["on_poweroff = 'restart'"] });
+    const { lifecycle, machine, status, stops } = agent({ lines: ["on_poweroff = 'restart'"] });
     await lifecycle.start(caller, path);
-    await lifecycle.stop(caller, path, false);
+    await stops.stop(caller, path, false);
     expect(status()).toBe('DOWN');
     expect(machine.domains.size).toBe(0);
   });
 
   it('stop destroys a guest that does not answer in time', async () => {
-    const { lifecycle, machine, status } = agent({ stopTimeoutMs: 30 });
+    const { lifecycle, machine, status, stops } = agent({ settings: ['[guests]', 'stop_timeout=0.03'] });
     await lifecycle.start(caller, path);
     machine.hang(path);
-    await lifecycle.stop(caller, path, false);
+    await stops.stop(caller, path, false);
     expect(status()).toBe('DOWN');
   });
 
   it('a forced stop hurries one that waits, and both are answered', async () => {
-    const { lifecycle, machine, status } = agent();
+    const { lifecycle, machine, status, stops } = agent();
     await lifecycle.start(caller, path);
     machine.hang(path);
-    const patient = lifecycle.stop(caller, path, false);
+    const patient = stops.stop(caller, path, false);
     await expect.poll(status).toBe('SHUTTING_DOWN');
-    await lifecycle.stop(caller, path, true);
+    await stops.stop(caller, path, true);
     await patient;
     expect(status()).toBe('DOWN');
   });
 
   it('an agent that stops leaves a waiting stop off and says so; the guest is told to run still', async () => {
-    const { lifecycle, machine, status } = agent();
+    const { acts, lifecycle, machine, status, stops } = agent();
     await lifecycle.start(caller, path);
     machine.hang(path);
-    const patient = lifecycle.stop(caller, path, false);
+    const patient = stops.stop(caller, path, false);
     await expect.poll(status).toBe('SHUTTING_DOWN');
-    lifecycle.interrupt();
+    acts.interrupt();
     await expect(patient).rejects.toMatchObject({ code: 'STOPPING' });
     expect(status()).toBe('RUNNING');
   });
@@ -146,7 +146,7 @@ describe("a guest's life", () => {
   });
 
   it('reboot resets a guest that does not answer', async () => {
-    const { lifecycle, machine, status } = agent({ stopTimeoutMs: 30 });
+    const { lifecycle, machine, status } = agent({ settings: ['[guests]', 'stop_timeout=0.03'] });
     await lifecycle.start(caller, path);
     machine.hang(path);
     await lifecycle.reboot(caller, path);
@@ -155,9 +155,9 @@ describe("a guest's life", () => {
   });
 
   it.each(['stop', 'reset', 'reboot', 'pause', 'unpause'] as const)('refuses to %s a guest that is down', async act => {
-    const { lifecycle, membership, status } = agent();
+    const { lifecycle, membership, status, stops } = agent();
     await membership.register(caller, path);
-    const attempt = act === 'stop' ? lifecycle.stop(caller, path, false) : lifecycle[act](caller, path);
+    const attempt = act === 'stop' ? stops.stop(caller, path, false) : lifecycle[act](caller, path);
     await expect(attempt).rejects.toMatchObject({ code: 'WRONG_STATE' });
     expect(status()).toBe('DOWN');
   });
@@ -178,7 +178,7 @@ describe('what a guest does of its own accord', () => {
   });
 
   it('powering off with on_poweroff = restart starts it again', async () => {
-    const { lifecycle, machine, status, lanes } = agent({ lines: ["on_poweroff = 'restart'"] });
+    const { lanes, lifecycle, machine, status } = agent({ lines: ["on_poweroff = 'restart'"] });
     await lifecycle.start(caller, path);
     machine.powerOff(path);
     await lanes.idle();
@@ -198,12 +198,12 @@ describe('what a guest does of its own accord', () => {
   });
 
   it('a guest that crashed and was kept can be stopped by force', async () => {
-    const { lifecycle, machine, status } = agent({ lines: ["on_crash = 'preserve'"] });
+    const { lifecycle, machine, status, stops } = agent({ lines: ["on_crash = 'preserve'"] });
     await lifecycle.start(caller, path);
     machine.crash(path);
     await expect.poll(status).toBe('ERROR');
     await expect(lifecycle.start(caller, path)).rejects.toThrow(/it is ERROR \(its system crashed and was kept/);
-    await lifecycle.stop(caller, path, true);
+    await stops.stop(caller, path, true);
     expect(machine.domains.size).toBe(0);
   });
 });
@@ -213,9 +213,9 @@ describe('an agent that starts', () => {
     const machine = new SimulatedMachine();
     const first = agent({ machine });
     await first.lifecycle.start(caller, path);
-    const second = agent({ machine, root: first.root });
+    const second = agent({ machine, earlierRoot: first.root });
     machine.domains.clear();
-    await second.lifecycle.adopt();
+    await second.recover();
     expect(second.status()).toBe('DOWN');
   });
 
@@ -225,8 +225,8 @@ describe('an agent that starts', () => {
     await first.lifecycle.start(caller, path);
     machine.listeners.clear();
     machine.crash(path);
-    const second = agent({ machine, root: first.root });
-    await second.lifecycle.adopt();
+    const second = agent({ machine, earlierRoot: first.root });
+    await second.recover();
     await waitUntil('it runs again', () => second.status() === 'RUNNING');
     expect(machine.domains.get(path)?.state).toBe('running');
   });
@@ -238,19 +238,27 @@ describe('an agent that starts', () => {
     machine.listeners.clear();
     await first.records.setStatus(path, 'REBOOTING');
     machine.set(path, 'halted');
-    const second = agent({ machine, root: first.root });
-    await second.lifecycle.adopt();
+    const second = agent({ machine, earlierRoot: first.root });
+    await second.recover();
     await waitUntil('it runs again', () => second.status() === 'RUNNING');
     expect(machine.domains.get(path)?.state).toBe('running');
   });
 
-  it('lists a guest that runs and that it has no record of', async () => {
+  it('lists a guest that runs and that it has no record of, and adopts it when asked to', async () => {
     const machine = new SimulatedMachine();
     const first = agent({ machine });
     await first.lifecycle.start(caller, path);
     const second = agent({ machine });
-    await second.lifecycle.adopt();
+    await second.recover();
+    expect(second.status()).toBeUndefined();
+    expect(await second.foreign.list()).toMatchObject([{ id: path, path, adoptable: true, ignored: false }]);
+    await second.foreign.ignore(caller, path);
+    expect(await second.foreign.list()).toMatchObject([{ id: path, ignored: true }]);
+    await second.foreign.adopt(caller, path);
     expect(second.status()).toBe('RUNNING');
+    expect(await second.foreign.list()).toEqual([]);
+    await second.stops.stop(caller, path, true);
+    expect(machine.domains.size).toBe(0);
   });
 });
 
@@ -295,5 +303,27 @@ describe('unregister and delete', () => {
     await membership.delete(caller, path);
     expect(status()).toBeUndefined();
     await expect(membership.register(caller, path)).rejects.toMatchObject({ code: 'NO_SUCH_GUEST' });
+  });
+});
+
+describe('a start that is given up', () => {
+  it.each(['before it begins', 'while the hypervisor starts it'])('%s leaves the guest DOWN', async moment => {
+    const cancel = new AbortController();
+    const wrap = (driver: Driver): Driver => {
+      const start = driver.start.bind(driver);
+      return Object.assign(driver, {
+        start: async (...args: Parameters<Driver['start']>) => {
+          const domain = await start(...args);
+          cancel.abort();
+          return domain;
+        },
+      });
+    };
+    const { lifecycle, machine, status } = agent(moment.startsWith('while') ? { wrap } : {});
+    if (moment.startsWith('before')) cancel.abort();
+    await expect(lifecycle.start({ ...caller, signal: cancel.signal }, path)).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+    expect([status() ?? 'DOWN', machine.domains.size]).toEqual(['DOWN', 0]);
   });
 });

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { SimulatedDriver, SimulatedMachine } from '../../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedDriver } from '../../../src/drivers/simulated/simulated-driver.ts';
+import { SimulatedMachine } from '../../../src/drivers/simulated/simulated-machine.ts';
 import { AgentError } from '../../../src/errors.ts';
 import type { ServerCounters } from '../../../src/host/server-counters.ts';
 import type { GuestConfig } from '../../../src/model/guest-config.ts';
@@ -43,7 +44,9 @@ function setting({ intervalMs = 5000, store = true } = {}): Setting {
   const file = join(temporaryDirectory(), 'performance.db');
   const clock = new ManualClock();
   const machine = new SimulatedMachine();
-  const records = new GuestRecords(SqliteStore.open(join(temporaryDirectory(), 'agent.db')), clock);
+  const records = new GuestRecords(SqliteStore.open(join(temporaryDirectory(), 'agent.db')), clock, {
+    emit: () => undefined,
+  });
   let counters: ServerCounters = {
     processors: { userMs: 0, systemMs: 0, iowaitMs: 0, stealMs: 0, idleMs: 0 },
     memory: { totalMib: 2048, availableMib: 1024, swapTotalMib: 512, swapFreeMib: 256 },

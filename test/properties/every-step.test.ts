@@ -1,0 +1,233 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { SimulatedMachine } from '../../src/drivers/simulated/simulated-machine.ts';
+import { AgentError } from '../../src/errors.ts';
+import { OPERATION_DATABASE, type StepPoint } from '../../src/operations/operations.ts';
+import type { Caller } from '../../src/services/caller.ts';
+import { caller, guestPath as path, guestServices, type TestedServices } from '../support/guest-services.ts';
+
+/** One way in which an operation is used. */
+interface Scenario {
+  readonly operation: string;
+  /** Brings the guest to where the operation begins. */
+  readonly before: (services: TestedServices) => Promise<void>;
+  readonly run: (services: TestedServices, caller: Caller) => Promise<void>;
+  /** Statuses of the guest when it was not done, and when it was; undefined stands for a guest that is gone. */
+  readonly undone: string;
+  readonly done: string | undefined;
+}
+
+const SAVED = '/var/ovs/saved/guest.state';
+
+async function running({ lifecycle }: TestedServices): Promise<void> {
+  await lifecycle.start(caller, path);
+}
+
+async function paused(services: TestedServices): Promise<void> {
+  await running(services);
+  await services.lifecycle.pause(caller, path);
+}
+
+async function saved(services: TestedServices): Promise<void> {
+  await running(services);
+  await services.suspension.save(caller, path, SAVED);
+}
+
+/** An operation that is not in this list fails the first test below. */
+const scenarios: Readonly<Record<string, Scenario>> = {
+  'suspend a guest that runs': {
+    operation: 'save',
+    before: running,
+    run: ({ suspension }, by) => suspension.suspend(by, path),
+    undone: 'RUNNING',
+    done: 'SUSPEND',
+  },
+  'suspend a guest that is paused': {
+    operation: 'save',
+    before: paused,
+    run: ({ suspension }, by) => suspension.suspend(by, path),
+    undone: 'PAUSED',
+    done: 'SUSPEND',
+  },
+  'save a guest': {
+    operation: 'save',
+    before: running,
+    run: ({ suspension }, by) => suspension.save(by, path, SAVED),
+    undone: 'RUNNING',
+    done: 'DOWN',
+  },
+  'resume a guest': {
+    operation: 'restore',
+    before: async services => {
+      await running(services);
+      await services.suspension.suspend(caller, path);
+    },
+    run: ({ suspension }, by) => suspension.resume(by, path),
+    undone: 'SUSPEND',
+    done: 'RUNNING',
+  },
+  'resume a guest that was paused': {
+    operation: 'restore',
+    before: async services => {
+      await paused(services);
+      await services.suspension.suspend(caller, path);
+    },
+    run: ({ suspension }, by) => suspension.resume(by, path),
+    undone: 'SUSPEND',
+    done: 'PAUSED',
+  },
+  'restore a guest': {
+    operation: 'restore',
+    before: saved,
+    run: ({ suspension }, by) => suspension.restore(by, path, SAVED),
+    undone: 'DOWN',
+    done: 'RUNNING',
+  },
+  'delete a guest': {
+    operation: 'delete',
+    before: ({ membership }) => membership.register(caller, path),
+    run: ({ membership }, by) => membership.delete(by, path),
+    undone: 'DOWN',
+    done: undefined,
+  },
+};
+
+type Fault = 'kill' | 'fail' | 'cancel';
+
+interface Outcome {
+  readonly status: string | undefined;
+  readonly error: unknown;
+  readonly services: TestedServices;
+}
+
+/** The points of an operation, in the order in which it comes to them. */
+async function pointsOf(scenario: Scenario): Promise<readonly StepPoint[]> {
+  const points: StepPoint[] = [];
+  let isCounting = false;
+  const services = guestServices({
+    atPoint: point => {
+      if (isCounting) points.push(point);
+    },
+  });
+  await scenario.before(services);
+  isCounting = true;
+  await scenario.run(services, caller);
+  expect(services.status()).toBe(scenario.done);
+  return points;
+}
+
+/** Runs the operation with one fault at one point; after a kill with the agent that comes next. */
+async function withFault(scenario: Scenario, fault: Fault, at: StepPoint): Promise<Outcome> {
+  const machine = new SimulatedMachine();
+  const cancel = new AbortController();
+  let isArmed = false;
+  let died = (): void => undefined;
+  const death = new Promise<'died'>(resolve => {
+    died = () => resolve('died');
+  });
+  const services = guestServices({
+    machine,
+    atPoint(point) {
+      if (!isArmed || point.step !== at.step || point.moment !== at.moment) return;
+      isArmed = false;
+      if (fault === 'fail') throw new AgentError('HOST', 'the fault of this test');
+      if (fault === 'cancel') {
+        cancel.abort();
+        return;
+      }
+      died();
+      return new Promise(() => undefined);
+    },
+  });
+  await scenario.before(services);
+  isArmed = true;
+  const run = scenario.run(services, { ...caller, signal: cancel.signal }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const error = await Promise.race([run, death]);
+  if (fault !== 'kill') return { status: services.status(), error, services };
+  expect(error).toBe('died');
+  // A process that has died hears nothing any more.
+  machine.listeners.clear();
+  const next = guestServices({ machine, earlierRoot: services.root });
+  await next.recover();
+  await next.lanes.idle();
+  return { status: next.status(), error: undefined, services: next };
+}
+
+/** Every file below a directory, but for the database and the logs. */
+function filesBelow(root: string): string[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => relative(root, join(entry.parentPath, entry.name)))
+    .filter(name => !name.startsWith('agent.db') && !name.startsWith('var/log'))
+    .sort();
+}
+
+function domainsOf({ machine }: TestedServices): string | undefined {
+  return machine.domains.get(path)?.state;
+}
+
+const DOMAIN_OF: Readonly<Record<string, string | undefined>> = { RUNNING: 'running', PAUSED: 'paused' };
+
+describe('an operation of several steps', () => {
+  it('is in the list of this test, whichever there is', () => {
+    const { operations } = guestServices();
+    const listed = new Set(Object.values(scenarios).map(scenario => scenario.operation));
+    expect(operations.all.map(operation => operation.name).sort()).toEqual([...listed].sort());
+  });
+
+  const cases = Object.keys(scenarios).flatMap(name =>
+    (['kill', 'fail', 'cancel'] as const).map(fault => [name, fault] as const),
+  );
+
+  it.each(cases)(
+    '%s: a %s at each of its points leaves it done or not begun, and nothing in between',
+    async (name, fault) => {
+      const scenario = scenarios[name]!;
+      const points = await pointsOf(scenario);
+      expect(points.length).toBeGreaterThan(2);
+      const seen = new Set<string | undefined>();
+      for (const point of points) {
+        const where = `${fault} at the ${point.moment} of ${point.step}`;
+        const { error, services, status } = await withFault(scenario, fault, point);
+        seen.add(status);
+        expect([scenario.undone, scenario.done], where).toContain(status);
+        expect(domainsOf(services), where).toBe(DOMAIN_OF[status ?? '']);
+        expect(services.machine.domains.size, where).toBeLessThanOrEqual(1);
+        if (fault === 'cancel') {
+          expect(status === scenario.done ? error : (error as AgentError).code, where).toBe(
+            status === scenario.done ? undefined : 'CANCELLED',
+          );
+        }
+        // A failure past the point of no return is finished by the next act on the guest.
+        await services.operations.settle(path);
+        expect(services.store.list(OPERATION_DATABASE), where).toEqual([]);
+        await expectNothingHalfMade(scenario, services, where);
+      }
+      if (fault === 'kill')
+        expect(seen, 'it is undone at first and finished in the end').toEqual(
+          new Set([scenario.undone, scenario.done]),
+        );
+    },
+  );
+});
+
+/** Its files are those of a guest to which nothing happened, or those of one with which it was done; and it can be used. */
+async function expectNothingHalfMade(scenario: Scenario, services: TestedServices, where: string): Promise<void> {
+  const status = services.status();
+  const untouched = guestServices();
+  await scenario.before(untouched);
+  if (status !== scenario.undone) await scenario.run(untouched, caller);
+  expect(filesBelow(services.root), where).toEqual(filesBelow(untouched.root));
+  if (status === undefined) {
+    expect(existsSync(join(services.root, path)), where).toBe(false);
+    return;
+  }
+  if (status === 'SUSPEND') await services.suspension.resume(caller, path);
+  if (status === 'DOWN') await services.lifecycle.start(caller, path);
+  await services.stops.stop(caller, path, true);
+  expect(services.status(), where).toBe('DOWN');
+}
