@@ -1,6 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { AgentError, asAgentError, type FailureCode } from '../errors.ts';
+import { AgentError, asAgentError } from '../errors.ts';
 import type { Log } from '../host/log.ts';
 import { type Access, mayAccess } from '../rpc/call.ts';
 import type { Services } from '../rpc/services.ts';
@@ -9,6 +9,7 @@ import { CONSOLE_PROTOCOL, ConsoleConnection } from './console-connection.ts';
 import { consoleRequestOf } from './console-request.ts';
 import { loginRefusal, type Refusal } from './login-refusal.ts';
 import type { User } from './password-file.ts';
+import { failureRefusal } from './refuse.ts';
 import type { Origin } from './rpc-endpoint.ts';
 
 type GuestConsoles = Pick<Services['guestConsoles'], 'attach' | 'find'>;
@@ -40,15 +41,6 @@ interface Attached {
   /** To be called when it is gone, which is written down once. */
   readonly detached: () => void;
 }
-
-const STATUS_OF_CODE: Readonly<Partial<Record<FailureCode, number>>> = {
-  BAD_VALUE: 400,
-  DENIED: 403,
-  NO_SUCH_GUEST: 404,
-  BUSY: 409,
-  NOT_SUPPORTED: 501,
-  STOPPING: 503,
-};
 
 /**
  * Consoles over HTTP: `GET /console?guest=…` with `Upgrade: ovs-console` makes a connection the console of a guest, from
@@ -141,24 +133,14 @@ export class ConsoleEndpoint {
       const failure = asAgentError(error);
       audit.info({ ...facts, code: failure.code, outcome: failure.message });
       if (failure.code === 'INTERNAL') this.#broken(socket, error);
-      else refuse(socket, { status: statusOf(failure), reason: failure.message, headers: codeHeader(failure) });
+      else refuse(socket, failureRefusal(failure));
     }
   }
 
   #broken(socket: Socket, error: unknown): void {
     this.#parts.log.error({ err: error }, 'a console could not be attached');
-    const failure = asAgentError(error);
-    refuse(socket, { status: 500, reason: failure.message, headers: codeHeader(failure) });
+    refuse(socket, failureRefusal(asAgentError(error)));
   }
-}
-
-function statusOf(failure: AgentError): number {
-  return STATUS_OF_CODE[failure.code] ?? 500;
-}
-
-/** By it programs tell failures apart that have one HTTP status. */
-function codeHeader(failure: AgentError): Readonly<Record<string, string>> {
-  return { 'Ovs-Failure': failure.code };
 }
 
 function refuse(socket: Socket, { status, reason, headers = {} }: Refusal): void {

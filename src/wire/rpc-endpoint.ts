@@ -10,12 +10,16 @@ import type { XmlRpcValue } from '../xmlrpc/values.ts';
 import { writeFault, writeMethodResponse } from '../xmlrpc/writer.ts';
 import type { AuthenticationResult, Authenticator } from './authentication.ts';
 import { bodyOf } from './body.ts';
+import type { EventEndpoint } from './event-endpoint.ts';
 import type { WireLimits } from './limits.ts';
+import { isEventPath } from './event-request.ts';
 import { loginRefusal } from './login-refusal.ts';
+import { refuse } from './refuse.ts';
 
 export interface RpcEndpointParts {
   readonly dispatch: (call: Call, method: string, params: readonly XmlRpcValue[]) => XmlRpcValue | Promise<XmlRpcValue>;
   readonly authenticator: Pick<Authenticator, 'authenticate'>;
+  readonly events: Pick<EventEndpoint, 'handle'>;
   readonly limits: WireLimits;
   /** The page of methods, as HTML. */
   readonly page: () => string;
@@ -28,6 +32,8 @@ export type Origin = { readonly kind: 'network' } | { readonly kind: 'control' }
 interface Caller {
   readonly user: string;
   readonly access: Access;
+  /** Whether it came in on the control socket. */
+  readonly isLocal: boolean;
 }
 
 /** What the agent does with an HTTP request: authenticate, read, call, reply. */
@@ -53,7 +59,7 @@ export class RpcEndpoint {
     this.#countRequest(request.socket, response);
     const from = origin.kind === 'control' ? 'local' : (request.socket.remoteAddress ?? 'unknown');
     if (origin.kind === 'control') {
-      this.#answer(request, response, { user: 'root', access: 'admin' }, from);
+      this.#answer(request, response, { user: 'root', access: 'admin', isLocal: true }, from);
       return;
     }
     // Before a byte of the body is read: a stranger has no claim on the agent's memory.
@@ -76,28 +82,30 @@ export class RpcEndpoint {
 
   #authenticated(request: IncomingMessage, response: ServerResponse, result: AuthenticationResult, from: string): void {
     if (result.ok) {
-      this.#answer(request, response, { user: result.user, access: result.role }, from);
+      this.#answer(request, response, { user: result.user, access: result.role, isLocal: false }, from);
       return;
     }
-    const { status, reason, headers } = loginRefusal(result, from, this.#parts.log);
-    refuse(response, status, reason, headers);
+    refuse(response, loginRefusal(result, from, this.#parts.log));
   }
 
   #answer(request: IncomingMessage, response: ServerResponse, caller: Caller, from: string): void {
     const { method } = request;
-    if (!isRpcPath(request.url ?? '')) {
-      refuse(response, 404, 'there is nothing here; calls are posted to / or /RPC2');
+    if (isEventPath(request.url ?? '')) {
+      this.#parts.events.handle(request, response, { ...caller, from });
+    } else if (!isRpcPath(request.url ?? '')) {
+      refuse(response, { status: 404, reason: 'there is nothing here; calls are posted to / or /RPC2' });
     } else if (method === 'GET' || method === 'HEAD') {
       sendPage(response, this.#parts.page(), method === 'HEAD');
     } else if (method !== 'POST') {
-      refuse(response, 405, 'calls are posted', { Allow: 'GET, HEAD, POST' });
+      refuse(response, { status: 405, reason: 'calls are posted', headers: { Allow: 'GET, HEAD, POST' } });
     } else if (request.headers['content-encoding'] !== undefined) {
-      refuse(response, 415, 'compressed requests are not read');
+      refuse(response, { status: 415, reason: 'compressed requests are not read' });
     } else {
       bodyOf(request, this.#parts.limits.bodyBytes, body => {
         if (body) this.#call(response, body, caller, from);
         else {
-          refuse(response, 413, `the request is larger than ${this.#parts.limits.bodyBytes} bytes (body_size)`);
+          const reason = `the request is larger than ${this.#parts.limits.bodyBytes} bytes (body_size)`;
+          refuse(response, { status: 413, reason });
         }
       });
     }
@@ -154,7 +162,7 @@ export class RpcEndpoint {
 
   #broken(response: ServerResponse, error: unknown): void {
     this.#parts.log.error({ err: error, reason: messageOf(error) }, 'logins cannot be checked');
-    refuse(response, 500, 'logins cannot be checked; see the log of the agent');
+    refuse(response, { status: 500, reason: 'logins cannot be checked; see the log of the agent' });
   }
 }
 
@@ -183,24 +191,6 @@ class IncomingCall implements Call {
     this.#log ??= this.#base.child({ call: this.id });
     return this.#log;
   }
-}
-
-/** Refuses in plain text and ends the connection, whose body nobody will read. */
-function refuse(
-  response: ServerResponse,
-  status: number,
-  reason: string,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  if (response.headersSent) return;
-  const body = `${reason}\n`;
-  response.writeHead(status, {
-    ...headers,
-    'Content-Type': 'text/plain; charset=utf-8',
-    'Content-Length': Buffer.byteLength(body),
-    Connection: 'close',
-  });
-  response.end(body);
 }
 
 function sendPage(response: ServerResponse, page: string, headOnly: boolean): void {

@@ -94,6 +94,7 @@ async function serve({ refusal, patienceMs = 5_000 }: { refusal?: AgentError; pa
       dispatch: (_call, _method, params) => params[0] ?? '',
       authenticator,
       limits,
+      events: { handle: () => undefined },
       page: () => 'page',
       log: silentLog,
     },

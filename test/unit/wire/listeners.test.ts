@@ -50,6 +50,7 @@ async function serve(
       },
       authenticator: fixedLogin('admin', 'secret'),
       limits: all,
+      events: { handle: () => undefined },
       page: () => '<title>page</title>',
       log: silentLog,
     },
