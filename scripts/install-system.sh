@@ -46,7 +46,7 @@ if [ -e "$destination/etc/ovs-agent/agent.ini" ]; then
 else
   install -m 0644 etc/agent.ini "$destination/etc/ovs-agent/agent.ini"
 fi
-install -m 0644 systemd/ovs-agent.service "$destination/etc/systemd/system/ovs-agent.service"
+install -m 0644 -t "$destination/etc/systemd/system" systemd/ovs-agent.service systemd/ovs-guests.service
 if [ -z "$destination" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 echo "installed to $home"
 echo 'next: "ovs-agent passwd" sets the password of admin, "systemctl enable --now ovs-agent" starts the agent'

@@ -10,11 +10,15 @@ if [ -z "$destination" ] && [ "$(id -u)" != 0 ]; then
   echo 'uninstall-system: root is needed; run it with sudo, or set DESTDIR' >&2
   exit 1
 fi
-if [ -z "$destination" ] && [ -d /run/systemd/system ]; then systemctl disable --now ovs-agent.service || true; fi
+if [ -z "$destination" ] && [ -d /run/systemd/system ]; then
+  # Not stopped: that would stop the guests.
+  systemctl disable ovs-guests.service || true
+  systemctl disable --now ovs-agent.service || true
+fi
 for link in "$destination"/usr/local/bin/*; do
   case $(readlink "$link" 2>/dev/null || true) in /opt/ovs-agent-2.2/bin/*) rm -f "$link" ;; esac
 done
-rm -f "$destination/etc/systemd/system/ovs-agent.service" "$destination/etc/ovs-agent/agent.ini.new" "$destination/opt/ovs-agent-latest"
+rm -f "$destination"/etc/systemd/system/ovs-{agent,guests}.service "$destination/etc/ovs-agent/agent.ini.new" "$destination/opt/ovs-agent-latest"
 rm -rf "$destination/opt/ovs-agent-2.2"
 if [ -z "$destination" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 echo 'removed; settings, passwords, the database, logs and guests were left'

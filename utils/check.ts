@@ -1,5 +1,5 @@
 import type { AgentPaths } from '../src/config/paths.ts';
-import { callAgentOrActAlone } from './local-agent.ts';
+import { callAgentOrActAlone, guestPathOf } from './local-agent.ts';
 import { EXIT, printJson } from './program.ts';
 
 /** A finding as `check_vm` answers it. */
@@ -15,7 +15,6 @@ interface Finding {
 }
 
 const CHECK_MS = 120_000;
-const NAME_REPLY = /^success:path=/;
 
 /** Checks a guest's file and prints what was found; the exit code is that of a failure while errors are left. */
 export async function checkGuest(
@@ -23,7 +22,7 @@ export async function checkGuest(
   guest: string,
   { fix, json }: { readonly fix: boolean; readonly json: boolean },
 ): Promise<void> {
-  const path = guest.startsWith('/') ? guest : await pathOf(paths, guest);
+  const path = await guestPathOf(guest, (method, params) => callAgentOrActAlone(paths, method, params, CHECK_MS));
   const params = fix ? [path, '1'] : [path];
   const findings = (await callAgentOrActAlone(paths, 'check_vm', params, CHECK_MS)) as readonly Finding[];
   if (json) printJson(findings);
@@ -31,11 +30,6 @@ export async function checkGuest(
   const fixable = findings.filter(finding => finding.fixable).length;
   if (!json && fixable > 0) process.stdout.write(`\n${fixable} of them can be mended with --fix\n`);
   if (findings.some(finding => finding.severity === 'error')) process.exitCode = EXIT.failed;
-}
-
-async function pathOf(paths: AgentPaths, name: string): Promise<string> {
-  const reply = await callAgentOrActAlone(paths, 'xen_get_vm_path', [name], CHECK_MS);
-  return String(reply).replace(NAME_REPLY, '');
 }
 
 function printed({ code, fixable, line, mend, message, severity }: Finding): string {

@@ -1,12 +1,12 @@
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
-import { AgentError, type FailureCode, failureKinds, messageOf } from '../src/errors.ts';
+import { messageOf } from '../src/errors.ts';
 import { CONSOLE_PROTOCOL } from '../src/wire/console-connection.ts';
 import { CONSOLE_PATH, type ConsoleRequest } from '../src/wire/console-request.ts';
+import { refusalOf } from './refusal.ts';
 import { TransportError } from './rpc-client.ts';
 
 const ANSWER_MS = 10_000;
-const LONGEST_SENTENCE = 4096;
 
 /**
  * Attaches to the console of a guest over the control socket of the agent of this server.
@@ -36,19 +36,10 @@ export function attachConsole(socketPath: string, wanted: ConsoleRequest): Promi
       resolve(socket);
     });
     sent.on('response', response => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (part: string) => (text = (text + part).slice(0, LONGEST_SENTENCE)));
-      response.on('end', () => {
-        reject(new AgentError(codeOf(response.headers['ovs-failure']), text.trim()));
-      });
+      void refusalOf(response).then(reject, reject);
     });
     sent.on('timeout', () => sent.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
     sent.on('error', error => reject(new TransportError(messageOf(error), error)));
     sent.end();
   });
-}
-
-function codeOf(header: string | string[] | undefined): FailureCode {
-  return Object.keys(failureKinds).find((code): code is FailureCode => code === header) ?? 'INTERNAL';
 }

@@ -3,7 +3,7 @@ import type { AgentPaths } from '../src/config/paths.ts';
 import { AgentError } from '../src/errors.ts';
 import { systemClock } from '../src/host/clock.ts';
 import { attachConsole } from './console-client.ts';
-import { isNotRunning } from './local-agent.ts';
+import { isNotRunning, notRunning } from './local-agent.ts';
 import { EXIT } from './program.ts';
 import { TransportError } from './rpc-client.ts';
 
@@ -38,8 +38,7 @@ export async function useConsole(paths: AgentPaths, guest: string, options: Cons
   const mode = options.readOnly ? 'view' : 'interactive';
   const wanted = { guest, mode, takeOver: options.force === true, historyBytes } as const;
   const line = await attachConsole(paths.controlSocket, wanted).catch((error: unknown) => {
-    if (!isNotRunning(error)) throw error;
-    throw new AgentError('PEER_DOWN', `no agent runs below ${paths.root}; "ovs-agent start" starts it`);
+    throw isNotRunning(error) ? notRunning(paths) : error;
   });
   const user = new ConsoleUser(mode === 'view');
   try {

@@ -2,7 +2,11 @@ import type { AgentPaths } from '../src/config/paths.ts';
 import { AgentError } from '../src/errors.ts';
 import { isFailure } from '../src/xmlrpc/reply.ts';
 import type { XmlRpcValue } from '../src/xmlrpc/values.ts';
+import { failureOf } from './refusal.ts';
 import { callAgent, TransportError } from './rpc-client.ts';
+
+const ANSWER_MS = 60_000;
+const PATH_REPLY = /^success:path=/;
 
 /** Calls the agent of this server over its control socket, which only its own user can open: no password is asked. */
 export function callLocalAgent(
@@ -33,7 +37,36 @@ export async function callAgentOrActAlone(
     const { callWithoutAgent } = await import('../src/main.ts');
     reply = await callWithoutAgent(paths.root, method, params);
   }
-  if (isFailure(reply as XmlRpcValue)) throw new AgentError('WRONG_STATE', String(reply));
+  return answerOf(reply);
+}
+
+/**
+ * Calls the agent of this server for a program that can do nothing without it.
+ * @throws AgentError with the agent's answer when the call failed, or that it does not run
+ */
+export async function askLocalAgent(paths: AgentPaths, method: string, params: readonly unknown[]): Promise<unknown> {
+  try {
+    return answerOf(await callLocalAgent(paths, method, params, ANSWER_MS));
+  } catch (error) {
+    throw isNotRunning(error) ? notRunning(paths) : error;
+  }
+}
+
+export function notRunning(paths: AgentPaths): AgentError {
+  return new AgentError('PEER_DOWN', `no agent runs below ${paths.root}; "ovs-agent start" starts it`);
+}
+
+/** The path of a guest that was given by its path or its name. */
+export async function guestPathOf(
+  guest: string,
+  ask: (method: string, params: readonly string[]) => Promise<unknown>,
+): Promise<string> {
+  return guest.startsWith('/') ? guest : String(await ask('xen_get_vm_path', [guest])).replace(PATH_REPLY, '');
+}
+
+/** @throws AgentError with the agent's answer when a call failed */
+export function answerOf(reply: unknown): unknown {
+  if (isFailure(reply as XmlRpcValue)) throw failureOf(String(reply));
   return reply;
 }
 

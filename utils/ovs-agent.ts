@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { fileURLToPath } from 'node:url';
 import { AgentPaths } from '../src/config/paths.ts';
+import type { Command } from 'commander';
 import type { ConsoleOptions } from './console.ts';
+import type { EventOptions } from './events.ts';
+import type { JobOptions } from './jobs.ts';
 import { EXIT, newProgram, packageVersion, printJson, runProgram, withRoot } from './program.ts';
 import { type AgentState, restartAgent, startAgent, stateOf, stopAgent } from './control.ts';
 
@@ -111,6 +114,85 @@ withRoot(program.command('check'))
   .action(async (guest: string, { fix, json, root }: CommonOptions & { fix?: boolean; json?: boolean }) => {
     const { checkGuest } = await import('./check.ts');
     await checkGuest(new AgentPaths(root), guest, { fix: fix === true, json: json === true });
+  });
+
+const guests = program
+  .command('guests')
+  .description('the guests of this server as a whole, and those that are not its own');
+
+for (const [way, what] of [
+  ['start', 'start the guests that start with this server, and let those go on that were saved with it'],
+  ['stop', 'stop or save all guests, each by its setting, as at the shutdown of this server'],
+] as const) {
+  withRoot(guests.command(way))
+    .description(what)
+    .action(async ({ root }: CommonOptions) => {
+      const { powerGuests } = await import('./guests.ts');
+      await powerGuests(new AgentPaths(root), way);
+    });
+}
+
+withRoot(guests.command('foreign'))
+  .description('list the guests that run here and that the agent has no record of')
+  .option('--json', 'print JSON')
+  .action(async ({ json, root }: CommonOptions & { json?: boolean }) => {
+    const { listForeign } = await import('./guests.ts');
+    await listForeign(new AgentPaths(root), json === true);
+  });
+
+for (const [act, what] of [
+  ['adopt', 'make a record of such a guest'],
+  ['ignore', 'mark such a guest as one that is to be left alone'],
+] as const) {
+  withRoot(guests.command(act))
+    .description(what)
+    .argument('<id>', 'its id in "ovs-agent guests foreign"')
+    .action(async (id: string, { root }: CommonOptions) => {
+      const { changeForeign } = await import('./guests.ts');
+      await changeForeign(new AgentPaths(root), act, id);
+    });
+}
+
+withRoot(program.command('events'))
+  .description('show what happens on this server')
+  .option('--follow', 'go on with what happens from now on, over restarts of the agent; Ctrl-C ends it')
+  .option('--json', 'print one JSON document per line')
+  .option('--guest <guest>', "only those of a guest: the guest's name or its whole path")
+  .option('--after <token>', 'begin behind the event with this token')
+  .action(async ({ root, ...options }: CommonOptions & EventOptions) => {
+    const { showEvents } = await import('./events.ts');
+    await showEvents(new AgentPaths(root), options);
+  });
+
+withRoot(program.command('timeline'))
+  .description('show what happened to a guest, who did it, and why it has its status')
+  .argument('<guest>', "the guest's name or its whole path")
+  .option('--json', 'print JSON')
+  .option('--limit <number>', 'show that many entries, the newest', '100')
+  .action(async (guest: string, { json, limit, root }: CommonOptions & { json?: boolean; limit: string }) => {
+    const { showTimeline } = await import('./timeline.ts');
+    await showTimeline(new AgentPaths(root), guest, { json: json === true, limit });
+  });
+
+const jobs = withRoot(program.command('jobs'))
+  .description('show the jobs of the agent, and how far they are')
+  .option(
+    '--follow [job]',
+    'go on showing them; with a job until that ends: exit code 1 when it failed, 4 when cancelled',
+  )
+  .option('--json', 'print JSON, with --follow one document per line')
+  .action(async ({ root, ...options }: CommonOptions & JobOptions) => {
+    const { showJobs } = await import('./jobs.ts');
+    await showJobs(new AgentPaths(root), options);
+  });
+
+withRoot(jobs.command('cancel'))
+  .description('ask for a job to be cancelled')
+  .argument('<job>', 'id of the job')
+  .action(async (job: string, _options: unknown, command: Command) => {
+    const { root } = command.optsWithGlobals<CommonOptions>();
+    const { cancelJob } = await import('./jobs.ts');
+    await cancelJob(new AgentPaths(root), job);
   });
 
 await runProgram(program);

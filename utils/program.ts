@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { AgentError, messageOf } from '../src/errors.ts';
 
 /** Exit codes of every program. */
-export const EXIT = { done: 0, failed: 1, wrongUsage: 2, notRunning: 3 } as const;
+export const EXIT = { done: 0, failed: 1, wrongUsage: 2, notRunning: 3, cancelled: 4 } as const;
 
 /** Version of this package, from its package.json, which lies two folders above the compiled programs. */
 export function packageVersion(): string {
@@ -57,6 +57,22 @@ export async function runProgram(program: Command, argv: readonly string[] = pro
 
 function overrideExits(program: Command): void {
   for (const command of program.commands) overrideExits(command.exitOverride());
+}
+
+/** Asks for an end when the user presses Ctrl-C, the program is to end, or nobody reads its output any more. */
+export function untilInterrupted(): AbortSignal {
+  const ended = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => ended.abort());
+  process.stdout.on('error', () => ended.abort());
+  return ended.signal;
+}
+
+/** Prints, and waits where the reader is slow. */
+export function print(text: string): Promise<void> {
+  return new Promise(resolve => {
+    // A reader that has gone away is told by the stream's own event.
+    process.stdout.write(text, () => resolve());
+  });
 }
 
 /** Prints a stable JSON document, for scripts. */

@@ -71,7 +71,7 @@ except xmlrpc.client.Fault as fault:
       'success:echo=one success:echo=two',
       '-32601 method "no_such_method" is not supported',
       'True',
-      "[['string', 'string'], ['string', 'string', 'string']]",
+      "[['string', 'string'], ['string', 'string', 'string'], ['string', 'string', 'string', 'struct']]",
       '-32602',
     ]);
   });
@@ -121,7 +121,7 @@ except xmlrpc.client.Fault as fault:
   it('curl gets the page of methods', () => {
     const page = curl(...login, url());
     expect(page).toContain('<title>Python: OVSAgentServer Document</title>');
-    expect(page).toContain('start_vm(vm_path, [server_ip])');
+    expect(page).toContain('start_vm(vm_path, [server_ip], [overrides])');
   });
 
   it("Perl's RPC::XML calls, and reads structs", () => {

@@ -1,51 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findQemuByMonitor } from '../../src/drivers/qemu/process.ts';
 import { Daemon } from '../support/daemon.ts';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { QmpConnection } from '../../src/drivers/qemu/qmp-connection.ts';
 import { systemClock } from '../../src/host/clock.ts';
-import { waitUntil } from '../support/wait.ts';
+import { qemuProcesses, runState } from '../support/qemu-truth.ts';
 import { seededRandom } from '../support/random.ts';
 
 let daemon: Daemon;
 afterEach(() => daemon.dispose());
-
-/** What QEMU itself says, asked past the agent, which has let go of the monitor. */
-async function runState(path: string): Promise<string> {
-  const { monitor } = daemon.runDirectory(path).files;
-  let state = 'DOWN';
-  await waitUntil(`${path} answers or is gone`, async () => {
-    // One that was started just before the kill has no monitor yet; one that was destroyed may still be ending.
-    if (findQemuByMonitor(monitor) === undefined) return true;
-    const connection = await QmpConnection.connect(monitor, 5_000, systemClock, {
-      onEvent: () => undefined,
-      onClose: () => undefined,
-    }).catch(() => undefined);
-    const answer = await connection?.execute('query-status', undefined, 5_000).catch(() => undefined);
-    connection?.close();
-    const { status } = (answer ?? {}) as { status?: string };
-    // A guest that was reset while it was paused waits to be told to go on, just as a paused one does.
-    const statuses: Record<string, string> = { running: 'RUNNING', paused: 'PAUSED', prelaunch: 'PAUSED' };
-    state = statuses[status ?? ''] ?? 'DOWN';
-    return state !== 'DOWN';
-  });
-  return state;
-}
-
-/** Every QEMU of this agent's guests, by the path of its monitor. */
-function qemuProcesses(): string[] {
-  return readdirSync('/proc')
-    .filter(entry => /^\d+$/.test(entry))
-    .flatMap(id => {
-      try {
-        const found = /path=([^,\0]*\/qmp),/.exec(readFileSync(`/proc/${id}/cmdline`, 'utf8'));
-        return found?.[1]?.startsWith(daemon.root) ? [found[1]] : [];
-      } catch {
-        return [];
-      }
-    });
-}
 
 describe('kill -9 of the agent', () => {
   it('at random moments under load: every stored status is what QEMU says, no guest died, none runs twice', async () => {
@@ -85,8 +48,8 @@ describe('kill -9 of the agent', () => {
       isOver = true;
       await Promise.all(load);
 
-      const truth = await Promise.all([...guests, untouched].map(runState));
-      const running = qemuProcesses();
+      const truth = await Promise.all([...guests, untouched].map(path => runState(daemon, path)));
+      const running = qemuProcesses(daemon);
       expect(new Set(running).size, 'no guest runs twice').toBe(running.length);
       await daemon.start();
       const stored = await Promise.all(
@@ -95,7 +58,7 @@ describe('kill -9 of the agent', () => {
         ),
       );
       expect(stored, `round ${round} of seed ${seed}`).toEqual(truth);
-      expect(qemuProcesses().sort(), 'a start of the agent ends and starts no guest').toEqual(running.sort());
+      expect(qemuProcesses(daemon).sort(), 'a start of the agent ends and starts no guest').toEqual(running.sort());
       expect(daemon.qemuOf(untouched)).toBe(untouchedQemu);
       for (const path of guests) {
         expect(await daemon.local('xen_get_vcpus', path), 'the guest file is whole').toMatch(/^success:vcpus=[12]$/);
@@ -182,12 +145,12 @@ describe('an agent that stops', () => {
     const paths = [0, 1, 2].map(index => daemon.makeGuest(`guest${index}`));
     // A caller whose request had not arrived finds the connection closed: nothing was begun for it.
     const answers = paths.map(path => daemon.call('start_vm', path).catch(() => 'not taken'));
-    await expect.poll(() => qemuProcesses().length, { interval: 5 }).toBeGreaterThan(0);
+    await expect.poll(() => qemuProcesses(daemon).length, { interval: 5 }).toBeGreaterThan(0);
     const [exitCode, ...replies] = await Promise.all([daemon.stop(), ...answers]);
     expect(exitCode).toBe(0);
     for (const reply of replies) expect(reply).toMatch(/^(success=ip=|failed:STOPPING: |not taken)/);
     const started = replies.filter(reply => String(reply).startsWith('success'));
     expect(started.length).toBeGreaterThan(0);
-    expect(started.length).toBe(qemuProcesses().length);
+    expect(started.length).toBe(qemuProcesses(daemon).length);
   });
 });
