@@ -101,13 +101,13 @@ export class Jobs {
    */
   async attend<T>(request: JobRequest, work: (context: JobContext) => Promise<T>): Promise<T> {
     let result: { readonly value: T } | undefined;
-    let failure: unknown;
+    let failure: { readonly error: unknown } | undefined;
     const live = this.#make(request, async context => {
       try {
         result = { value: await work(context) };
         return result.value;
       } catch (error) {
-        failure = error;
+        failure = { error };
         throw error;
       }
     });
@@ -115,7 +115,9 @@ export class Jobs {
     this.#start(live);
     await live.done;
     if (result) return result.value;
-    throw failure;
+    // Where the job itself could not be stored its work was not begun.
+    if (failure) throw failure.error;
+    throw new AgentError('STORE', `${request.method}: ${live.job.error ?? 'its job could not be stored'}`);
   }
 
   list(): readonly Job[] {

@@ -78,7 +78,7 @@ export class GuestEnds {
       case 'crashed':
         return this.#ended(domain, record);
       case 'running':
-        return this.#running(domain);
+        return this.#running(domain, record);
       case 'paused':
         return this.#paused(domain, record);
       case 'stuck':
@@ -120,8 +120,11 @@ export class GuestEnds {
   }
 
   /** A guest that reboots by itself: its hypervisor resets it without asking anybody. */
-  async #running(domain: Domain): Promise<Followed> {
+  async #running(domain: Domain, { fields }: GuestRecord): Promise<Followed> {
     const { path } = domain;
+    // Whoever let it go on, by hand perhaps: nothing waits for it any more.
+    this.#stopWaiting(path);
+    if (fields[BRAKED] === true) await this.#parts.records.setFields(path, { [BRAKED]: null });
     if (!this.#rebooted.delete(path)) return { domain, reason: undefined };
     const held = await this.#heldBack(path, 'its system rebooted again and again', async () => {
       await this.#parts.records.setFields(path, { [BRAKED]: true });
@@ -229,9 +232,14 @@ export class GuestEnds {
     this.#waiting.set(path, waiting);
   }
 
-  #forget(path: GuestPath): void {
+  #stopWaiting(path: GuestPath): void {
     this.#waiting.get(path)?.timer.cancel();
-    for (const memory of [this.#waiting, this.#restarts, this.#diskErrors, this.#rebooted]) memory.delete(path);
+    this.#waiting.delete(path);
+  }
+
+  #forget(path: GuestPath): void {
+    this.#stopWaiting(path);
+    for (const memory of [this.#restarts, this.#diskErrors, this.#rebooted]) memory.delete(path);
   }
 }
 

@@ -35,6 +35,9 @@ export interface GuestSuspensionParts {
   readonly directories: readonly string[];
 }
 
+/** Field of a record: the guest was suspended with its server, and goes on with it. */
+export const RESUMES_AT_BOOT = 'resume_at_boot';
+
 /** Name of the state of a suspended guest, in its directory. */
 const STATE_FILE = 'suspended.state';
 

@@ -11,7 +11,7 @@ import type { GuestFiles } from './guest-files.ts';
 import type { GuestLifecycle } from './guest-lifecycle.ts';
 import type { GuestRecord, GuestRecords } from './guest-records.ts';
 import type { GuestStops } from './guest-stops.ts';
-import type { GuestSuspension } from './guest-suspension.ts';
+import { type GuestSuspension, RESUMES_AT_BOOT } from './guest-suspension.ts';
 
 /** How a guest goes with its server. */
 export interface BootPolicy {
@@ -52,8 +52,6 @@ export interface PowerResult {
 /** Guests that are put aside or stopped at the same time. */
 const AT_ONCE = 4;
 const LOOK_MS = 1_000;
-/** Field of a record: the guest was suspended with its server, and goes on with it. */
-const RESUMES = 'resume_at_boot';
 
 /** Starts and stops guests together with their server. */
 export class HostPower {
@@ -97,7 +95,7 @@ export class HostPower {
     const { clock, lifecycle, records, suspension } = this.#parts;
     const guests = await this.#inOrder(({ status }) => status === 'DOWN' || status === 'SUSPEND');
     const wanted = guests.filter(({ policy, record }) =>
-      record.status === 'SUSPEND' ? record.fields[RESUMES] === true : policy.start,
+      record.status === 'SUSPEND' ? record.fields[RESUMES_AT_BOOT] === true : policy.start,
     );
     const result = { done: [] as string[], failed: [] as string[] };
     const deadline = clock.monotonic() + this.#parts.settings.storageWaitMs;
@@ -110,7 +108,7 @@ export class HostPower {
         await this.#untilStorage(caller, path, deadline);
         if (status === 'SUSPEND') await suspension.resume(caller, path);
         else await lifecycle.start(caller, path);
-        await records.setFields(path, { [RESUMES]: null });
+        await records.setFields(path, { [RESUMES_AT_BOOT]: null });
         result.done.push(name);
         if (index < wanted.length - 1 && policy.delaySeconds > 0) {
           await clock.sleep(policy.delaySeconds * 1000, caller.signal).catch(() => undefined);
@@ -158,7 +156,7 @@ export class HostPower {
     const patient: Caller = { ...unhurried, signal };
     const save = async (): Promise<void> => {
       await suspension.suspend(patient, path);
-      await this.#parts.records.setFields(path, { [RESUMES]: true });
+      await this.#parts.records.setFields(path, { [RESUMES_AT_BOOT]: true });
     };
     const stop = (): Promise<unknown> => stops.stop(patient, path, false);
     const destroy = (): Promise<unknown> => stops.stop(unhurried, path, true);

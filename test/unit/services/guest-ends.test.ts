@@ -89,6 +89,22 @@ describe('a guest that restarts again and again', () => {
     }
   });
 
+  it('and is let go on by hand stays paused when somebody pauses it later', async () => {
+    const { clock, services } = started([]);
+    const { lanes, lifecycle, machine, status } = services;
+    await lifecycle.start(caller, path);
+    for (let count = 0; count < 20 && status() !== 'PAUSED'; count++) {
+      machine.reboot(path);
+      await lanes.idle();
+    }
+    await lifecycle.unpause(caller, path);
+    await lanes.idle();
+    await lifecycle.pause(caller, path);
+    await clock.advance(120_000);
+    await lanes.idle();
+    expect([machine.domains.get(path)?.state, status()]).toEqual(['paused', 'PAUSED']);
+  });
+
   it('and is paused by the brake goes on with the next agent', async () => {
     const machine = new SimulatedMachine();
     const clock = new ManualClock();
