@@ -191,11 +191,12 @@ export class GuestSuspension {
   ): Promise<void> {
     const { files, maker, paths } = this.#parts;
     const { config, digest } = await files.readMeaning(path);
+    const { run_id: runId } = fields;
     const reason = whyNotRestorable(header, {
       path,
       uuid: config.uuid,
       configDigest: digest,
-      runId: String(fields['run_id'] ?? ''),
+      runId: typeof runId === 'string' ? runId : undefined,
       hypervisor: maker.hypervisor,
       hypervisorVersion: maker.hypervisorVersion,
       disks: await this.#stamps(path),
@@ -338,16 +339,32 @@ export class GuestSuspension {
           weight: 1,
           run: async ({ file, isResumption, path }) => {
             const domain = await driver.inspect(path);
-            if (domain.state !== 'absent') {
-              const { config, digest } = await files.readMeaning(path);
-              const fields = lifecycle.runFields({ path, config }, digest, domain);
-              await records.setStatus(path, statusFrom('INITIALIZING', domain.state), undefined, fields);
+            if (domain.state === 'absent') {
+              if (isResumption) await this.#afterLoss(path, file);
+              return;
             }
+            const { config, digest } = await files.readMeaning(path);
+            const fields = lifecycle.runFields({ path, config }, digest, domain);
+            await records.setStatus(path, statusFrom('INITIALIZING', domain.state), undefined, fields);
             if (isResumption) await rm(file, { force: true });
           },
         },
       ],
     };
+  }
+
+  /**
+   * Its domain is gone, with the server perhaps, and nobody knows whether it ran. While its record does not say that it did,
+   * its state is the best there is: whether its disks are as they were is looked at when it is resumed.
+   */
+  async #afterLoss(path: GuestPath, file: string): Promise<void> {
+    const { records, stateFiles } = this.#parts;
+    const header = await stateFiles.readHeader(file).catch(() => undefined);
+    if (header?.runId === records.get(path).fields['run_id']) {
+      await records.setStatus(path, 'SUSPEND', 'it was lost while it was resumed');
+    } else {
+      await rm(file, { force: true });
+    }
   }
 
   async #load({ file, path }: Restoring, context: StepContext): Promise<void> {

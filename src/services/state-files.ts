@@ -64,6 +64,9 @@ export class StateFiles {
         await handle.chmod(0o600);
         const sink = new PayloadSink(handle);
         await produce(sink);
+        if (sink.errored) throw sink.errored;
+        if (!sink.writableFinished)
+          throw new AgentError('HOST', `write ${quote(basename(file))}: it was not written to its end`);
         const whole = { ...header, disks: await disks(), payloadBytes: sink.bytes, checksum: sink.checksum() };
         await handle.truncate(HEADER_BYTES + sink.bytes);
         await handle.write(headerBlock(whole), 0, HEADER_BYTES, 0);

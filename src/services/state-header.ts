@@ -36,8 +36,8 @@ export interface RestoreFacts {
   readonly path: GuestPath;
   readonly uuid: string;
   readonly configDigest: string;
-  /** Its last run. */
-  readonly runId: string;
+  /** Its last run; undefined where its record does not go back so far. */
+  readonly runId: string | undefined;
   readonly hypervisor: string;
   readonly hypervisorVersion: string;
   readonly disks: readonly DiskStamp[];
@@ -54,7 +54,8 @@ export function whyNotRestorable(header: StateHeader, now: RestoreFacts): string
   if (header.configDigest !== now.configDigest) {
     return 'it was made with another configuration; make vm.cfg what it was then';
   }
-  if (header.runId !== now.runId) return `it is outdated: the guest has run since ${header.savedAt}`;
+  if (now.runId !== undefined && header.runId !== now.runId)
+    return `it is outdated: the guest has run since ${header.savedAt}`;
   if (
     header.hypervisor !== now.hypervisor ||
     releaseOf(header.hypervisorVersion) !== releaseOf(now.hypervisorVersion)

@@ -182,6 +182,8 @@ describe('a guest that is put aside', () => {
     writeFileSync(daemon.paths.databaseFile, 'rubbish '.repeat(1000));
     await daemon.start();
     await waitUntil('it is suspended', async () => (await daemon.status(path)) === 'SUSPEND');
+    expect(await daemon.local('resume_vm', path)).toBe('success');
+    expect(await daemon.status(path)).toBe('RUNNING');
   });
 });
 
