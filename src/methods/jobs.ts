@@ -100,7 +100,7 @@ function structOf(job: Job): XmlRpcStruct {
   const all = {
     id: jobId,
     method,
-    arguments: job.arguments,
+    arguments: withoutNil(job.arguments),
     user,
     guest,
     state,
@@ -113,4 +113,12 @@ function structOf(job: Job): XmlRpcStruct {
     ended_at: endedAt,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as XmlRpcStruct;
+}
+
+/** Old clients know no nil: an empty text is what they write for it. */
+function withoutNil(value: unknown): unknown {
+  if (value === null) return '';
+  if (Array.isArray(value)) return value.map(withoutNil);
+  if (typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withoutNil(member)]));
 }

@@ -374,7 +374,12 @@ export class GuestSuspension {
     await records.setStatus(path, 'INITIALIZING');
     await planner.withPlan(caller, path, async plan => {
       const { payload } = await stateFiles.open(file);
-      await driver.restoreState(plan, payload, context, context.signal);
+      try {
+        await driver.restoreState(plan, payload, context, context.signal);
+      } finally {
+        // A driver that refuses has not read it.
+        payload.destroy();
+      }
       consoles.follow(path);
     });
   }

@@ -657,6 +657,13 @@ export function driverContract(name: string, makeHarness: () => DriverHarness): 
       });
     });
 
+    it('sends an interrupt to a domain that runs, and has none to send it to where there is none', async () => {
+      await expect(driver.crash(path, context)).rejects.toMatchObject({ code: 'HYPERVISOR' });
+      await driver.start(harness.plan(path, usual), context);
+      await driver.crash(path, context);
+      expect(['running', 'crashed']).toContain(await stateOf());
+    });
+
     it('tells in words what the hypervisor said', async () => {
       await driver.start(harness.plan(path, usual), context);
       expect(typeof (await driver.messages())).toBe('string');
