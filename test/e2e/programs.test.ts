@@ -331,21 +331,28 @@ describe('the installation', () => {
       ['db/db_kfv.py', 'db_kfv'],
       ['db/db_del.py', 'db_del'],
       ['bin/ovs-agent', 'ovs-agent'],
+      ['bin/xm', 'xm'],
     ] as const) {
       const { stdout } = spawnSync(join(destination, 'opt/ovs-agent-2.2', link), ['--help'], { encoding: 'utf8' });
       expect(stdout).toMatch(new RegExp(`^Usage: ${usage} `));
     }
     // systemd looks for the programs that a unit names: here they lie below the destination.
-    const unitFile = join(destination, 'ovs-agent.service');
-    const shipped = readFileSync(join(destination, 'etc/systemd/system/ovs-agent.service'), 'utf8');
-    writeFileSync(unitFile, shipped.replaceAll('/opt/ovs-agent-2.2', join(destination, 'opt/ovs-agent-2.2')));
-    const unit = spawnSync('systemd-analyze', ['verify', '--man=no', unitFile], { encoding: 'utf8' });
-    expect(`${unit.stdout}${unit.stderr}`).toBe('');
-    expect(unit.status).toBe(0);
+    const units = ['ovs-agent.service', 'ovs-guests.service'].map(name => {
+      const shipped = readFileSync(join(destination, 'etc/systemd/system', name), 'utf8');
+      writeFileSync(
+        join(destination, name),
+        shipped.replaceAll('/opt/ovs-agent-2.2', join(destination, 'opt/ovs-agent-2.2')),
+      );
+      return join(destination, name);
+    });
+    const verdict = spawnSync('systemd-analyze', ['verify', '--man=no', ...units], { encoding: 'utf8' });
+    expect(`${verdict.stdout}${verdict.stderr}`).toBe('');
+    expect(verdict.status).toBe(0);
 
     run('scripts/uninstall-system.sh');
     expect(existsSync(join(destination, 'opt/ovs-agent-2.2'))).toBe(false);
     expect(readdirSync(join(destination, 'usr/local/bin'))).toEqual([]);
+    expect(readdirSync(join(destination, 'etc/systemd/system'))).toEqual([]);
     expect(readFileSync(join(destination, 'etc/ovs-agent/agent.ini'), 'utf8')).toBe('ssl=disable\n');
   });
 });
