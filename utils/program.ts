@@ -42,6 +42,10 @@ export function withRoot(program: Command): Command {
  */
 export async function runProgram(program: Command, argv: readonly string[] = process.argv): Promise<void> {
   overrideExits(program);
+  // A reader that has seen enough, such as head, is no failure; who prints without end listens for it as well.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   try {
     await program.parseAsync([...argv]);
   } catch (error) {

@@ -126,7 +126,7 @@ command('log', "print the agent's log")
   .option('-n, --lines <count>', 'how many lines', '1000')
   .action(async (options: Root & { lines: string }) => {
     const { agentLog } = await import('./xm/host.ts');
-    process.stdout.write(await agentLog(agentOf(options), Number(options.lines)));
+    process.stdout.write(await agentLog(agentOf(options), wholeFrom('lines', options.lines)));
   });
 
 command('migrate', 'move a guest to another server')
@@ -205,7 +205,7 @@ command('top', 'watch what guests use')
     await runTop(agentOf(options).paths, {
       delayS: numberFrom('delay', options.delay, 0.1),
       batch: options.batch === true,
-      iterations: options.iterations === undefined ? undefined : numberFrom('iterations', options.iterations, 1),
+      iterations: options.iterations === undefined ? undefined : wholeFrom('iterations', options.iterations),
     });
   });
 
@@ -239,7 +239,7 @@ command('mem-set', 'change the memory of a guest, in its file too')
   .argument('<MiB>', 'how much it is to have')
   .action(async (wanted: string, size: string, options: Root) => {
     const agent = agentOf(options);
-    await agent.act('xen_set_memory', (await agent.find(wanted)).path, numberFrom('MiB', size, 1));
+    await agent.act('xen_set_memory', (await agent.find(wanted)).path, wholeFrom('MiB', size));
   });
 
 command('vcpu-set', 'change how many processors a guest has, in its file too')
@@ -247,7 +247,7 @@ command('vcpu-set', 'change how many processors a guest has, in its file too')
   .argument('<count>', 'how many it is to have')
   .action(async (wanted: string, count: string, options: Root) => {
     const agent = agentOf(options);
-    await agent.act('xen_set_vcpus', (await agent.find(wanted)).path, numberFrom('count', count, 1));
+    await agent.act('xen_set_vcpus', (await agent.find(wanted)).path, wholeFrom('count', count));
   });
 
 command('uptime', 'print how long guests have run')
@@ -274,6 +274,11 @@ function withCreateOptions(made: ReturnType<typeof withRoot>): ReturnType<typeof
   return made
     .option('-f, --defconfig <file>', "the guest's file, in place of the argument")
     .option('--path <directory>', 'where a file without a directory is looked for');
+}
+
+function wholeFrom(name: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new AgentError('BAD_VALUE', `${name} ${JSON.stringify(text)} is not a whole number from 1`);
 }
 
 function numberFrom(name: string, text: string, least: number): number {

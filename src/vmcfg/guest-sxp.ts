@@ -19,7 +19,7 @@ export function guestSxp(config: GuestConfig): string {
     ['memory', String(memoryMib)],
     ['maxmem', String(maxMemoryMib)],
     ['vcpus', String(maxVcpus)],
-    ...(maxVcpus > vcpus ? [['vcpu_avail', String(2 ** vcpus - 1)]] : []),
+    ...(maxVcpus > vcpus ? [['vcpu_avail', String(2n ** BigInt(vcpus) - 1n)]] : []),
     ...(pinning.length > 0 ? [['cpus', ...pinning.map(set => set.join(','))]] : []),
     ...(share.weight === undefined ? [] : [['cpu_weight', String(share.weight)]]),
     ...(share.capPercent === undefined ? [] : [['cpu_cap', String(share.capPercent)]]),

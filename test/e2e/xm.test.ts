@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Daemon, type ProgramResult } from '../support/daemon.ts';
 
@@ -29,7 +31,7 @@ describe('xm', () => {
     expect(xm('domname', id).stdout).toBe('guest\n');
     expect(xm('destroy', id)).toEqual({ ...done, stdout: '' });
     expect(await daemon.status(path)).toBe('DOWN');
-    expect(xm('list', 'guest').stdout.split('\n')[1]).toMatch(/^guest +96 +1 *$/);
+    expect(xm('list', 'guest').stdout.split('\n')[1]).toMatch(/^guest +96 +1 +0\.0$/);
   });
 
   it('create takes values for one start only', async () => {
@@ -131,12 +133,26 @@ describe('xm', () => {
     [['create', 'guest', 'memory'], 1, /not name=value/],
     [['lst'], 2, /Did you mean list\?/],
     [['list', '--state=odd'], 2, /Allowed choices/],
+    [['log', '-n', 'x'], 1, /lines "x" is not a whole number/],
+    [['top', '-i', '1.5'], 1, /iterations "1.5" is not a whole number/],
     [['pause'], 2, /missing required argument/],
     [['help', 'nothing'], 1, /there is no command "nothing"/],
   ])('%j ends with %i and says what to do', (args, exitCode, words) => {
     const result = xm(...args);
     expect(result.exitCode).toBe(exitCode);
     expect(result.stderr).toMatch(words);
+  });
+
+  it('ends without a word when its reader has seen enough', () => {
+    const program = resolve(import.meta.dirname, '../../dist/utils/xm.js');
+    for (const args of ['list', 'top -b -d 0.1']) {
+      const { stderr, stdout } = spawnSync('sh', ['-c', `${process.execPath} ${program} ${args} | head -n 1`], {
+        encoding: 'utf8',
+        env: { ...process.env, OVS_AGENT_ROOT: daemon.root },
+        timeout: 20_000,
+      });
+      expect([stdout.split('\n').length, stderr]).toEqual([2, '']);
+    }
   });
 
   it('help lists every command, and --long every option', () => {

@@ -33,9 +33,12 @@ const LONG_MS = 24 * 3_600_000;
 /** The agent of this server, as xm's commands use it. */
 export class LocalAgent {
   readonly #paths: AgentPaths;
+  readonly #answerMs: number;
 
-  constructor(paths: AgentPaths) {
+  /** @param answerMs time for the answer to a question */
+  constructor(paths: AgentPaths, answerMs = ANSWER_MS) {
     this.#paths = paths;
+    this.#answerMs = answerMs;
   }
 
   get paths(): AgentPaths {
@@ -44,7 +47,7 @@ export class LocalAgent {
 
   /** @throws AgentError PEER_DOWN with what to do when no agent runs */
   async ask(method: string, ...params: readonly unknown[]): Promise<unknown> {
-    return answerOf(await this.#call(method, params, ANSWER_MS));
+    return answerOf(await this.#call(method, params, this.#answerMs));
   }
 
   /** Makes a call that acts. @throws AgentError with the agent's words when it fails */

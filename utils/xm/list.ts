@@ -7,7 +7,7 @@ interface ListRow {
   readonly memoryMib: number | undefined;
   readonly vcpus: number | undefined;
   readonly state: string;
-  readonly seconds: number | undefined;
+  readonly seconds: number;
 }
 
 const NAME_WIDTH = 40;
@@ -22,7 +22,7 @@ export function formatList(rows: readonly ListRow[]): string {
       String(memoryMib ?? '').padStart(5),
       String(vcpus ?? '').padStart(5),
       state.padStart(10),
-      (seconds === undefined ? '' : seconds.toFixed(1)).padStart(9),
+      seconds.toFixed(1).padStart(8),
     ].join(' '),
   );
   return `${[header, ...lines].join('\n')}\n`;
@@ -82,7 +82,7 @@ function rowOfDomain({ id, memory, name, state, time, vcpus }: DomainRow): ListR
 }
 
 function rowOfGuest({ memory, name, vcpus }: GuestRow): ListRow {
-  return { name, id: undefined, memoryMib: memory, vcpus, state: '', seconds: undefined };
+  return { name, id: undefined, memoryMib: memory, vcpus, state: '', seconds: 0 };
 }
 
 /** The form of `xm list --long`: an S-expression of everything that is stored of the guest. */

@@ -138,7 +138,11 @@ function headerOf({ at, delayS, host, message, rows, typed }: TopState): string[
   const count = (status: string): number => guests.filter(row => row.status === status).length;
   const total = Number(host.get('total_memory') ?? 0);
   const free = Number(host.get('free_memory') ?? 0);
-  const version = [of('xen_major'), of('xen_minor')].join('.') + (host.get('xen_extra') ?? '');
+  const version =
+    ['xen_major', 'xen_minor']
+      .map(key => host.get(key) ?? '')
+      .filter(part => part !== '')
+      .join('.') + (host.get('xen_extra') ?? '');
   return [
     `xm top - ${of('host')}  ${at.toTimeString().slice(0, 8)}  ${of('hypervisor')} ${version}  every ${delayS} s`,
     `${guests.length} domains: ${count('RUNNING')} running, ${count('PAUSED')} paused, ${guests.length - count('RUNNING') - count('PAUSED')} other`,

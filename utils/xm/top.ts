@@ -1,6 +1,7 @@
 import type { AgentPaths } from '../../src/config/paths.ts';
 import { messageOf } from '../../src/errors.ts';
 import { systemClock } from '../../src/host/clock.ts';
+import { untilInterrupted } from '../program.ts';
 import { LocalAgent, pairsOf } from './agent.ts';
 import { drawTop, pressed, type ScreenSize, type TopRow, type TopState } from './top-screen.ts';
 
@@ -13,6 +14,9 @@ export interface TopOptions {
   readonly iterations: number | undefined;
 }
 
+/** Time for an answer: an agent that hangs is said to, and asked again. */
+const LOOK_MS = 5_000;
+
 const ENTER = '\u001b[?1049h\u001b[?25l';
 const LEAVE = '\u001b[?25h\u001b[?1049l';
 const HOME = '\u001b[H';
@@ -21,7 +25,7 @@ const CLEAR_BELOW = '\u001b[J';
 
 /** Shows what guests use until somebody has seen enough: on a terminal in place, elsewhere as text. */
 export async function runTop(paths: AgentPaths, options: TopOptions): Promise<void> {
-  const agent = new LocalAgent(paths);
+  const agent = new LocalAgent(paths, LOOK_MS);
   const first = await look(agent, {
     rows: [],
     host: new Map(),
@@ -38,11 +42,20 @@ export async function runTop(paths: AgentPaths, options: TopOptions): Promise<vo
   else await new Terminal(agent, first, options.iterations).run();
 }
 
+/** Of a terminal that does not tell its size. */
+const DEFAULT_SIZE: ScreenSize = { columns: 80, lines: 24 };
+
 /** What there is to see now; an agent that does not answer is said to be gone, and asked again at the next look. */
 async function look(agent: LocalAgent, state: TopState): Promise<TopState> {
   try {
-    const [rows, info] = await Promise.all([agent.domains(), agent.act('xen_get_xm_info')]);
-    return { ...state, rows: rows as readonly TopRow[], host: pairsOf(info), at: new Date(), message: undefined };
+    const [rows, info] = await Promise.all([agent.domains(), agent.ask('xen_get_xm_info')]);
+    return {
+      ...state,
+      rows: rows as readonly TopRow[],
+      host: pairsOf(String(info)),
+      at: new Date(),
+      message: undefined,
+    };
   } catch (error) {
     return { ...state, at: new Date(), message: messageOf(error) };
   }
@@ -50,6 +63,7 @@ async function look(agent: LocalAgent, state: TopState): Promise<TopState> {
 
 async function printAgainAndAgain(agent: LocalAgent, first: TopState, { iterations }: TopOptions): Promise<void> {
   const size = { columns: 200, lines: 10_000 };
+  const ended = untilInterrupted();
   // Of the processor's share nothing is known at the first look.
   let state = first;
   for (let count = 1; ; count++) {
@@ -59,7 +73,8 @@ async function printAgainAndAgain(agent: LocalAgent, first: TopState, { iteratio
         .join('\n')}\n\n`,
     );
     if (count === iterations) return;
-    await systemClock.sleep(state.delayS * 1000);
+    await systemClock.sleep(state.delayS * 1000, ended).catch(() => undefined);
+    if (ended.aborted) return;
     state = await look(agent, state);
   }
 }
@@ -71,6 +86,11 @@ class Terminal {
   #state: TopState;
   #wake = new AbortController();
   #isOver = false;
+  #announceEnd: () => void = () => undefined;
+  /** So that nobody who leaves waits for an agent that hangs. */
+  readonly #ended = new Promise<undefined>(resolve => {
+    this.#announceEnd = () => resolve(undefined);
+  });
 
   constructor(agent: LocalAgent, first: TopState, iterations: number | undefined) {
     this.#agent = agent;
@@ -93,7 +113,9 @@ class Terminal {
         if (count === this.#iterations) break;
         await systemClock.sleep(this.#state.delayS * 1000, this.#wake.signal).catch(() => undefined);
         this.#wake = new AbortController();
-        if (!this.#hasEnded()) this.#state = { ...(await look(this.#agent, this.#state)), ...this.#choices() };
+        if (this.#hasEnded()) break;
+        const seen = await Promise.race([look(this.#agent, this.#state), this.#ended]);
+        if (seen) this.#state = { ...seen, ...this.#choices() };
       }
     } finally {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
@@ -130,13 +152,14 @@ class Terminal {
 
   #end(): void {
     this.#isOver = true;
+    this.#announceEnd();
     this.#wake.abort();
   }
 
   #draw(): void {
     if (this.#isOver) return;
     const { columns, rows } = process.stdout;
-    const size: ScreenSize = { columns: Math.max(1, columns), lines: Math.max(1, rows) };
+    const size: ScreenSize = { columns: columns || DEFAULT_SIZE.columns, lines: rows || DEFAULT_SIZE.lines };
     const lines = drawTop(this.#state, size).map(line => line.trimEnd() + CLEAR_LINE);
     process.stdout.write(HOME + lines.join('\r\n') + CLEAR_BELOW);
   }

@@ -7,13 +7,13 @@ describe('xm list', () => {
     const text = formatList([
       { name: 'Domain-0', id: 0, memoryMib: 1024, vcpus: 2, state: 'r-----', seconds: 12.34 },
       { name: 'a-guest', id: 4711, memoryMib: 256, vcpus: 1, state: '-b----', seconds: 0 },
-      { name: 'down', id: undefined, memoryMib: 128, vcpus: 4, state: '', seconds: undefined },
+      { name: 'down', id: undefined, memoryMib: 128, vcpus: 4, state: '', seconds: 0 },
     ]);
     expect(text.split('\n')).toEqual([
       'Name                                        ID   Mem VCPUs      State   Time(s)',
-      'Domain-0                                     0  1024     2     r-----      12.3',
-      'a-guest                                   4711   256     1     -b----       0.0',
-      'down                                             128     4                     ',
+      'Domain-0                                     0  1024     2     r-----     12.3',
+      'a-guest                                   4711   256     1     -b----      0.0',
+      'down                                             128     4                 0.0',
       '',
     ]);
   });
