@@ -32,11 +32,20 @@ export interface GuestConfig {
   readonly keymap: string | undefined;
   /** Host devices that are handed through, as `0000:01:00.0`. */
   readonly pciDevices: readonly string[];
+  readonly xen: XenOptions;
   readonly ends: EndPolicy;
   /** Whether it starts with the server (xm.cfg, on_xend_start). */
   readonly hostBoot: boolean;
   /** What becomes of it when the server shuts down (xm.cfg, on_xend_stop); undefined where its file does not say. */
   readonly hostShutdown: HostShutdownAction | undefined;
+}
+
+/** What only Xen knows; other hypervisors pass it over. */
+export interface XenOptions {
+  /** Whether a paravirtual guest runs with the processor's help (xl.cfg(5), type = "pvh"), and not in the old way. */
+  readonly isPvh: boolean;
+  /** Keys of xl.cfg(5) that are handed on as they are, each from a list of those that can do no harm. */
+  readonly keys: Readonly<Record<string, string | readonly string[]>>;
 }
 
 export const hostShutdownActions = ['ignore', 'shutdown', 'suspend'] as const;
@@ -118,6 +127,14 @@ const SAFEST_FIRST: readonly EndAction[] = ['preserve', 'destroy', 'rename-resta
 export function saferEnd(ends: EndPolicy): QuietEnd {
   const rank = (how: QuietEnd): number => SAFEST_FIRST.indexOf(ends[how]);
   return rank('reboot') < rank('poweroff') ? 'reboot' : 'poweroff';
+}
+
+/**
+ * Whether a domain goes by itself when its system powers off: only where that is right whichever way the system ended, so that an
+ * end that nobody saw is never taken for another.
+ */
+export function leavesByItself({ poweroff, reboot }: EndPolicy): boolean {
+  return poweroff === 'destroy' && (reboot === 'restart' || reboot === 'destroy');
 }
 
 export type Boot =

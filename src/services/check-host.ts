@@ -26,9 +26,11 @@ export class CheckHost {
     return {
       memoryMib: facts.totalMemoryMib,
       processors: facts.processors,
+      isXen: driver.name === 'xen',
       accelerator,
       hasBridge: bridgeExists,
-      whyNoShares: whyNoProcessorShares(),
+      // Xen shares its processors out itself.
+      whyNoShares: driver.name === 'xen' ? undefined : whyNoProcessorShares(),
       filtersBridges: filtersBridges(),
       refusal: refusalOf(driver, path, config),
     };

@@ -60,6 +60,7 @@ export interface CheckSubject {
   readonly host: {
     readonly memoryMib: number;
     readonly processors: number;
+    readonly isXen: boolean;
     readonly accelerator: string;
     readonly hasBridge: (name: string) => boolean;
     /** Why processor time cannot be shared out by weight; undefined when it can. */

@@ -10,6 +10,7 @@ import { clockOf, endPolicyOf, hostActionsOf, machineFeaturesOf, requireKnownDev
 import { parseNetworkInterface } from './network-interface.ts';
 import { pinningOf, processorShareOf } from './processors.ts';
 import type { GuestFile } from './reader.ts';
+import { guestTypeOf, xenOptionsOf } from './xen-options.ts';
 
 /** Memory of a guest whose file names none (xm.conf(5)). */
 const STANDARD_MEMORY_MIB = 128;
@@ -64,12 +65,15 @@ export function guestConfigFrom(file: GuestFile, path: GuestPath, defaults: Gues
     ...usbOf(keys),
     keymap,
     pciDevices: pciDevicesOf(keys),
+    xen: xenOptionsOf(keys, kind),
     ends: endPolicyOf(keys),
     ...hostActionsOf(keys),
   };
 }
 
 function kindOf(keys: ConfigKeys): GuestConfig['kind'] {
+  const type = guestTypeOf(keys);
+  if (type !== undefined) return type === 'hvm' ? 'hvm' : 'para';
   const builder = keys.filledText('builder') ?? 'linux';
   if (builder === 'hvm') return 'hvm';
   if (builder === 'linux' || builder === 'generic') return 'para';

@@ -168,7 +168,7 @@ function timerMode({ config: { kind, machine }, file }: CheckSubject): Draft[] {
 }
 
 function viridianWithoutKvm({ config: { machine }, host }: CheckSubject): Draft[] {
-  if (!machine.viridian || host.accelerator === 'kvm') return [];
+  if (!machine.viridian || host.accelerator === 'kvm' || host.isXen) return [];
   return [
     {
       code: 'VIRIDIAN_WITHOUT_KVM',

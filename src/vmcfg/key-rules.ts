@@ -6,10 +6,11 @@ import { type ConfigValue, itemsOf } from './values.ts';
 /** Keys from which nothing follows. */
 export const keyRules: readonly Rule[] = [keysWithoutEffect, unknownKeys];
 
-function keysWithoutEffect({ file }: CheckSubject): Draft[] {
+function keysWithoutEffect({ file, host }: CheckSubject): Draft[] {
   return [...file].flatMap(([key, { value }]): Draft[] => {
     const known = Object.hasOwn(knownKeys, key) ? knownKeys[key] : undefined;
-    if (known?.effect !== 'none' || saysNothing(value)) return [];
+    const isInVain = known?.effect === 'none' || (known?.effect === 'on-xen' && !host.isXen);
+    if (!isInVain || saysNothing(value)) return [];
     return [
       {
         code: 'WITHOUT_EFFECT',

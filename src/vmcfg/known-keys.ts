@@ -1,12 +1,14 @@
+import { xenKeys } from './xen-options.ts';
+
 /** A key of vm.cfg as operators know it. */
 export interface KnownKey {
   /** What it does here. */
   readonly meaning: string;
   /**
-   * `none`: it is understood, and nothing follows from it; `meaning` says why. `harmless`: the same, and nobody who wrote it
+   * `on-xen`: it acts where Xen runs the guest. `none`: it is understood, and nothing follows from it; `meaning` says why. `harmless`: the same, and nobody who wrote it
    * misses anything.
    */
-  readonly effect: 'acts' | 'none' | 'harmless';
+  readonly effect: 'acts' | 'on-xen' | 'none' | 'harmless';
 }
 
 const acts = (meaning: string): KnownKey => ({ meaning, effect: 'acts' });
@@ -14,7 +16,11 @@ const harmless = (meaning: string): KnownKey => ({ meaning, effect: 'harmless' }
 const none = (meaning: string): KnownKey => ({ meaning, effect: 'none' });
 
 const VIEWER = harmless('A viewer that xm would open; consoles are opened by those who look at them.');
-const XEN_ONLY = none("A matter of Xen's memory or processor management.");
+const XEN_ONLY = none("A matter of xend's own memory and processor management.");
+const XEN_KEY: KnownKey = {
+  meaning: 'Handed on to Xen as it is, where xl.cfg(5) knows what stands there.',
+  effect: 'on-xen',
+};
 const LOCAL_DISPLAY = none('Displays are offered over VNC, not on a screen of this server.');
 const LATER_RELEASE = harmless('Written by later releases of the manager; kept and shown.');
 
@@ -22,6 +28,8 @@ const LATER_RELEASE = harmless('Written by later releases of the manager; kept a
 export const knownKeys: Readonly<Record<string, KnownKey>> = {
   name: acts('Name of the guest; that of its directory when missing.'),
   uuid: acts('Identity that the system inside finds; derived from the path when missing.'),
+  pvh: acts("1 is the older form of type = 'pvh'."),
+  type: acts("'pv', 'pvh' or 'hvm': how Xen runs it. QEMU runs 'pv' and 'pvh' alike. Comes before builder."),
   builder: acts("'hvm': firmware boots a disk. 'linux' or missing: a kernel is handed over."),
   memory: acts('MiB of memory at the start; 128 when missing.'),
   maxmem: acts('MiB up to which memory can grow while the guest runs.'),
@@ -29,8 +37,8 @@ export const knownKeys: Readonly<Record<string, KnownKey>> = {
   maxvcpus: acts('Processors up to which it can grow while the guest runs.'),
   cpus: acts("Host processors it runs on, such as '0-3,^1', or a list with one item for each processor."),
   cpu: none('The older form of cpus; cpus is what acts.'),
-  cpu_weight: acts('Share of processor time against other guests; 256 is usual. Needs cgroup v2.'),
-  cpu_cap: acts('Most percent of one processor; 0 is no limit. Needs cgroup v2.'),
+  cpu_weight: acts('Share of processor time against other guests; 256 is usual. Outside Xen it needs cgroup v2.'),
+  cpu_cap: acts('Most percent of one processor; 0 is no limit. Outside Xen it needs cgroup v2.'),
   kernel: acts('Kernel of a paravirtual guest. For HVM only hvmloader is understood, and the own firmware is used.'),
   ramdisk: acts('Initial ramdisk of the kernel.'),
   root: acts("The kernel's root device. Names of the guest's disks are translated to those that virtio has."),
@@ -64,7 +72,9 @@ export const knownKeys: Readonly<Record<string, KnownKey>> = {
   viridian: acts('1 offers the interfaces that Windows knows from Hyper-V. On KVM only.'),
   localtime: acts('1 starts the clock of the machine in local time.'),
   rtc_timeoffset: acts('Seconds by which the clock of the machine is ahead.'),
-  pci: acts("Host devices handed through, such as ['01:00.0']. They must be bound to vfio-pci."),
+  pci: acts(
+    "Host devices handed through, such as ['01:00.0']. They must be bound to vfio-pci, on Xen made assignable.",
+  ),
   on_poweroff: acts('destroy, restart, preserve or rename-restart; see Ends.'),
   on_reboot: acts('restart, destroy, preserve or rename-restart; see Ends.'),
   on_crash: acts('destroy, restart, preserve, coredump-destroy, coredump-restart or rename-restart; see Ends.'),
@@ -80,15 +90,9 @@ export const knownKeys: Readonly<Record<string, KnownKey>> = {
   soundhw: none('There are no sound devices.'),
   isa: none('The machine always has an ISA bus.'),
   features: XEN_ONLY,
-  hap: XEN_ONLY,
-  shadow_memory: XEN_ONLY,
-  xen_platform_pci: none('There is no Xen platform device; use virtio drivers.'),
   xen_extended_power_mgmt: XEN_ONLY,
   suspend_cancel: XEN_ONLY,
   vcpu_avail: none('Processors are given by number: vcpus and maxvcpus.'),
-  vpt_align: XEN_ONLY,
-  tsc_mode: XEN_ONLY,
-  cpuid: XEN_ONLY,
   cpuid_check: XEN_ONLY,
   machine_address_size: XEN_ONLY,
   suppress_spurious_page_faults: XEN_ONLY,
@@ -120,12 +124,12 @@ export const knownKeys: Readonly<Record<string, KnownKey>> = {
   on_xend_stop: acts(
     "What becomes of it when the server shuts down: 'shutdown', 'suspend' or 'ignore'. It outlives the agent in any case.",
   ),
+  ...Object.fromEntries(xenKeys.map(key => [key, XEN_KEY])),
   s3_integrity: XEN_ONLY,
   security: none("Xen's security modules."),
   access_control: none("Xen's security modules."),
   target: XEN_ONLY,
   domid: XEN_ONLY,
-  pool: XEN_ONLY,
   loader: none("The hypervisor's own firmware is used."),
   guest_os_type: LATER_RELEASE,
   vif_other_config: LATER_RELEASE,
@@ -141,7 +145,7 @@ export function isOfLaterRelease(key: string): boolean {
 
 /** The keys as a document for operators. */
 export function documentedKeys(): string {
-  const words = { acts: 'yes', none: 'no', harmless: 'no' } as const;
+  const words = { acts: 'yes', 'on-xen': 'on Xen', none: 'no', harmless: 'no' } as const;
   const rows = Object.entries(knownKeys).map(
     ([key, { effect, meaning }]) => `| \`${key}\` | ${words[effect]} | ${meaning.replaceAll('|', '\\|')} |`,
   );
@@ -191,7 +195,7 @@ const introduction = [
   'stopped. With `on_reboot` other than `restart` a system that restarts stops at its reset. Whether it was that or a power-off is written down at once;',
   'where it happened while no agent ran, it is taken for the end whose action is the safer: `preserve` before `destroy` before `rename-restart` before `restart`.',
   '',
-  '`rename-restart` keeps the old domain under another name and runs the guest anew, on Xen. On QEMU both would hold the same images: what is kept is the',
+  '`rename-restart` kept the old domain under another name and ran the guest anew. Both would hold the same images: what is kept here is the',
   "domain's memory, as a core dump that is named after the guest and the moment; then the guest runs again. For `on_crash` that is `coredump-restart`.",
   '',
   '## pygrub',
@@ -200,6 +204,14 @@ const introduction = [
   "ext4 and xfs; GRUB 1 and 2 with BLS entries. The disk is a raw file. `bootargs = '--entry=1'` chooses an entry, and `root` and `extra` are put behind",
   'its arguments. No program is run, the image is read in a sandbox. A reboot inside keeps the kernel that was taken at the start: a new one comes',
   'with a stop and a start.',
+  '',
+  '## Xen',
+  '',
+  "`type = 'pv'`, `'pvh'` or `'hvm'` chooses how Xen runs a guest; without it `builder` does, and a guest with a kernel is `pv`. `pvh` is the one to take for",
+  'Linux of today: it is as safe as `hvm`, and only it can be migrated while it runs. The guest file is never given to Xen: the agent writes a domain file',
+  'of its own from what it understood. Devices are what they are called: nothing is translated. Cards without a bridge are on `xenbr0`. A CD-ROM of a',
+  'paravirtual guest is a disk that goes and comes with its medium. How a system ended Xen remembers itself, so that nothing is guessed after a pause of the agent.',
+  'Not on Xen: agents inside the guest (it is asked by Xen itself, else by its power button), and domains that stop when a disk is full: the system inside is told.',
   '',
   '## Keys',
   '',

@@ -91,6 +91,7 @@ const host: CheckSubject['host'] = {
   hasBridge: () => false,
   whyNoShares: 'none',
   filtersBridges: true,
+  isXen: false,
   refusal: undefined,
 };
 

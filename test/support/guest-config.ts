@@ -30,6 +30,7 @@ export function demoConfig(name: string, changes: Partial<GuestConfig> = {}, com
     pciDevices: [],
     pointers: [],
     keymap: undefined,
+    xen: { isPvh: false, keys: {} },
     ends: { poweroff: 'destroy', reboot: 'restart', crash: 'restart', dumpsCore: false },
     hostBoot: false,
     hostShutdown: undefined,

@@ -17,6 +17,7 @@ const host: CheckSubject['host'] = {
   hasBridge: name => name === 'xenbr0',
   whyNoShares: undefined,
   filtersBridges: false,
+  isXen: false,
   refusal: undefined,
 };
 
@@ -129,7 +130,7 @@ describe('what is found', () => {
     ['TIMER_MODE', 'note', [...hvm, "guest_os_type = 'windows'", 'timer_mode = 2']],
     ['TIMER_MODE', 'note', [...hvm, "guest_os_type = ''", "OVM_os_type = 'Oracle Linux 5'", 'timer_mode = 1']],
     ['VIRIDIAN_WITHOUT_KVM', 'note', [...hvm, 'viridian = 1'], { host: { accelerator: 'tcg' } }],
-    ['WITHOUT_EFFECT', 'note', [...para, 'hap = 1']],
+    ['WITHOUT_EFFECT', 'note', [...para, 'features = 1']],
     ['UNKNOWN_KEY', 'warning', [...para, 'memroy = 128']],
   ])('%s (%s)', (code, severity, lines, changes) => {
     const found = checkGuest(subject(lines, changes));
