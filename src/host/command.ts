@@ -20,6 +20,8 @@ export interface CommandOptions {
   readonly input?: string;
   /** Takes the standard output, byte for byte, and is ended with it; `stdout` of the result is then empty. */
   readonly output?: Writable;
+  /** Gives the command up: it and all that it started are killed. */
+  readonly signal?: AbortSignal;
   readonly clock: Clock;
 }
 
@@ -28,7 +30,7 @@ const DEFAULT_OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024;
 /**
  * Runs a program with exactly these arguments: no shell, a small environment in the C locale, a time limit.
  * @returns its exit code, whatever that is, and its outputs
- * @throws AgentError HOST when it cannot be run or says too much, TIMEOUT when it does not end
+ * @throws AgentError HOST when it cannot be run or says too much, TIMEOUT when it does not end, CANCELLED
  */
 export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
   const limit = options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES;
@@ -45,6 +47,7 @@ export function runCommand(program: string, args: readonly string[], options: Co
       if (hasFailed) return;
       hasFailed = true;
       timer.cancel();
+      options.signal?.removeEventListener('abort', giveUp);
       if (child.pid !== undefined) killProcessGroup(child.pid);
       options.output?.destroy();
       reject(error);
@@ -52,6 +55,9 @@ export function runCommand(program: string, args: readonly string[], options: Co
     const timer = options.clock.setTimer(options.timeoutMs, () =>
       fail(new AgentError('TIMEOUT', `run ${program}: it did not end within ${options.timeoutMs} ms; it was killed`)),
     );
+    const giveUp = (): void => fail(new AgentError('CANCELLED', `run ${program}: it was given up`));
+    options.signal?.addEventListener('abort', giveUp, { once: true });
+    if (options.signal?.aborted) giveUp();
     const collect = (parts: Buffer[] | undefined) => {
       let size = 0;
       return (part: Buffer): void => {
@@ -70,6 +76,7 @@ export function runCommand(program: string, args: readonly string[], options: Co
     );
     child.on('close', (code, signal) => {
       timer.cancel();
+      options.signal?.removeEventListener('abort', giveUp);
       const result = {
         exitCode: code ?? (signal ? 128 : 1),
         stdout: Buffer.concat(stdout).toString(),
