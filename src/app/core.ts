@@ -5,12 +5,7 @@ import type { AgentPaths } from '../config/paths.ts';
 import { effectiveMemoryReserveMib } from '../config/effective.ts';
 import type { Settings } from '../config/settings.ts';
 import type { XendConfig } from '../config/xend-config.ts';
-import { detectDriver, type DriverMakers } from '../drivers/detect.ts';
-import type { Driver } from '../drivers/driver.ts';
-import { probeQemu } from '../drivers/qemu/probe.ts';
-import { QemuDriver } from '../drivers/qemu/qemu-driver.ts';
-import { SimulatedDriver } from '../drivers/simulated/simulated-driver.ts';
-import { SimulatedMachine } from '../drivers/simulated/simulated-machine.ts';
+import { detectDriver } from '../drivers/detect.ts';
 import type { Clock } from '../host/clock.ts';
 import { ownAddresses, readAvailableMemoryMib, readHostFacts } from '../host/inventory.ts';
 import { allProcessors, setAffinity } from '../host/affinity.ts';
@@ -44,6 +39,7 @@ import type { GuestDefaults } from '../vmcfg/guest-config.ts';
 import { GuestReader } from '../vmcfg/guest-reader.ts';
 import { registerFoundGuests } from './found-guests.ts';
 import { makeGuestServices } from './guest-services.ts';
+import { capacityFacts, driverMakers, type HypervisorParts, probeFileOf } from './hypervisors.ts';
 import { openEventStore, openPerformanceStore, openStore } from './stores.ts';
 
 export interface CoreParts {
@@ -84,16 +80,20 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
   const startedAt = clock.now();
-  const { driver, probe } = await detectDriver(settings.hypervisor, driverMakers(parts));
+  const { driver, probe } = await detectDriver(settings.hypervisor, driverMakers(hypervisorParts(parts)));
   log.info({ hypervisor: driver.name, accelerator: probe.accelerator }, probe.description);
   await holdToProcessors(parts);
 
   const { store, isRebuilt } = openStore(paths, clock, log);
   const eventLog = new EventLog({ store: openEventStore(parts), clock, log });
-  const facts = readHostFacts();
+  const facts = { ...readHostFacts(), ...capacityFacts(await driver.capacity()) };
   const addresses = (): readonly string[] =>
     settings.address === null ? ownAddresses() : [settings.address, ...ownAddresses()];
-  const availableMemoryMib = (): number => readAvailableMemoryMib() - effectiveMemoryReserveMib(settings, xend);
+  const availableMemoryMib = async (): Promise<number> => {
+    const capacity = await driver.capacity();
+    // What the hypervisor has is for guests alone.
+    return capacity ? capacity.freeMemoryMib : readAvailableMemoryMib() - effectiveMemoryReserveMib(settings, xend);
+  };
   const guests = makeGuestServices({
     paths,
     settings,
@@ -289,28 +289,8 @@ function makeBootDirectory(paths: AgentPaths, path: GuestPath): string {
   return mkdtempSync(join(parent, `${guestNameOf(path)}-`));
 }
 
-function driverMakers({ clock, log, paths, searchPath, settings, xend }: CoreParts): DriverMakers {
-  const { accelerator, qemuBinary, startTimeoutMs, userNetwork, vncPorts } = settings.guests;
-  return {
-    qemu: (): Driver =>
-      new QemuDriver({
-        program: qemuBinary,
-        runtimeDirectory: paths.guestRuntimeDirectory,
-        startTimeoutMs,
-        host: { userNetwork, vncPorts },
-        // What the agent is held to, its children would be held to as well.
-        processors: xend.values.dom0Processors === 0 ? [] : allProcessors(),
-        probe: () =>
-          probeQemu({
-            program: qemuBinary,
-            accelerator,
-            memoryFile: join(paths.runtimeDirectory, 'qemu-probe.json'),
-            searchPath,
-            clock,
-          }),
-        clock,
-        log,
-      }),
-    simulated: (): Driver => new SimulatedDriver(new SimulatedMachine(clock)),
-  };
+function hypervisorParts({ clock, log, paths, searchPath, settings, xend }: CoreParts): HypervisorParts {
+  // What the agent is held to, its children would be held to as well.
+  const processors = xend.values.dom0Processors === 0 ? [] : allProcessors();
+  return { settings, paths, searchPath, processors, probeFile: probeFileOf(paths), clock, log };
 }

@@ -6,15 +6,16 @@ import { effectiveMemoryReserveMib } from '../config/effective.ts';
 import { readSettingsFile, type Settings } from '../config/settings.ts';
 import { readXendConfig, type XendConfig, type XendSetting } from '../config/xend-config.ts';
 import { type Detected, detectDriver } from '../drivers/detect.ts';
-import { probeQemu } from '../drivers/qemu/probe.ts';
 import { messageOf } from '../errors.ts';
 import { filtersBridges } from '../host/bridges.ts';
 import type { Clock } from '../host/clock.ts';
 import { readAvailableMemoryMib } from '../host/inventory.ts';
+import { createLog } from '../host/log.ts';
 import { whyNoProcessorShares } from '../host/processor-groups.ts';
 import { DEFAULT_REPOSITORY, quote } from '../model/guest-path.ts';
 import { findCertificate } from '../wire/certificate.ts';
 import { readUsers } from '../wire/credential-file.ts';
+import { driverMakers, probeFileOf } from './hypervisors.ts';
 import { readXendTls } from './xend-listeners.ts';
 
 /** Something that an operator should know of a server. */
@@ -170,16 +171,26 @@ function validity(code: string, what: string, notAfter: Date, clock: Clock, mend
 async function hypervisor({ clock, paths, searchPath }: DoctorParts, settings: Settings): Promise<Diagnosis> {
   if (settings.hypervisor === 'simulated')
     return warning('HYPERVISOR', 'hypervisor=simulated runs nothing', 'set hypervisor=auto');
-  const { accelerator, qemuBinary } = settings.guests;
-  const memory = join(paths.runtimeDirectory, 'qemu-probe.json');
-  const memoryFile = existsSync(memory) ? memory : undefined;
-  const qemu = { probe: () => probeQemu({ program: qemuBinary, accelerator, memoryFile, searchPath, clock }) };
+  const { accelerator } = settings.guests;
+  const memory = probeFileOf(paths);
+  const probeFile = existsSync(memory) ? memory : undefined;
+  const makers = driverMakers({
+    settings,
+    paths,
+    searchPath,
+    processors: [],
+    probeFile,
+    clock,
+    log: createLog('error', []),
+  });
+  let driver: Detected['driver'];
   let probe: Detected['probe'];
   try {
-    ({ probe } = await detectDriver(settings.hypervisor, { qemu: () => qemu }));
+    ({ driver, probe } = await detectDriver(settings.hypervisor, makers));
   } catch (cause) {
     return error('HYPERVISOR', messageOf(cause), NO_START);
   }
+  if (driver.name === 'xen') return ok('HYPERVISOR', probe.description);
   if (accelerator === 'kvm' && !existsSync(KVM_DEVICE))
     return error('HYPERVISOR', `accelerator=kvm is set, and ${KVM_DEVICE} is not there`, 'set accelerator=auto');
   return probe.accelerator === 'kvm'

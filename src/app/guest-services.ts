@@ -45,7 +45,7 @@ export interface GuestServicesParts {
   /** A new directory for the kernel and ramdisk of one start. */
   readonly makeBootDirectory: (path: GuestPath) => string;
   /** Memory of this server that a new guest can have now, in MiB. */
-  readonly availableMemoryMib: () => number;
+  readonly availableMemoryMib: () => Promise<number>;
   /** Bytes of each guest's console that are kept. */
   readonly consoleBytes: number;
   readonly dumpsEveryCrash: boolean;

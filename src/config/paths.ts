@@ -98,6 +98,11 @@ export class AgentPaths {
     return this.onDisk('/run/ovs-agent');
   }
 
+  /** Kernels that were found in images of guests that run. */
+  get keptBootDirectory(): string {
+    return this.onDisk('/var/lib/ovs-agent/boot');
+  }
+
   get lockFile(): string {
     return posix.join(this.runtimeDirectory, 'lock');
   }

@@ -13,8 +13,8 @@ export type Probe =
 export interface Domain {
   readonly path: GuestPath;
   readonly state: DomainState;
-  /** Process of the domain on this server, where it has one. */
-  readonly processId: number | undefined;
+  /** By what this server knows it: its process, or Xen's number for it. It may change when the domain is reset. */
+  readonly id: number | undefined;
   /** TCP port of its VNC server, where it has one. */
   readonly vncPort: number | undefined;
   /** What it was started with: the guest file may have been edited since. */
@@ -40,7 +40,7 @@ export function absentDomain(path: GuestPath): Domain {
   return {
     path,
     state: 'absent',
-    processId: undefined,
+    id: undefined,
     vncPort: undefined,
     ends: undefined,
     endedBy: undefined,
@@ -55,7 +55,7 @@ export function absentDomain(path: GuestPath): Domain {
 export interface DomainStatistics {
   readonly path: GuestPath;
   readonly state: DomainState;
-  readonly processId: number | undefined;
+  readonly id: number | undefined;
   readonly vcpus: number;
   /** Of all its processors together, and of what the hypervisor does for it. */
   readonly processorTimeMs: number;
@@ -77,9 +77,16 @@ export interface DomainStatistics {
   readonly answerAgeMs: number;
 }
 
+/** What there is for guests, where the hypervisor and not this server's own system has it. */
+export interface Capacity {
+  readonly processors: number;
+  readonly totalMemoryMib: number;
+  readonly freeMemoryMib: number;
+}
+
 /** A domain on this server that the driver did not start. It is looked at from outside, and never touched. */
 export interface ForeignDomain {
-  /** Its process. */
+  /** Its process, or Xen's number for it. */
   readonly id: number;
   /** As its starter called it, without what does not belong into a name; empty where it has none. */
   readonly name: string;
@@ -93,6 +100,32 @@ export interface ForeignDomain {
 export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+}
+
+export interface MigrationOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((sentBytes: number) => void) | undefined;
+  /**
+   * Asks the other side, by another way than the stream, whether its copy runs. Asked when the stream broke in the last step, again
+   * and again where it fails. Must not answer before `receive` has settled there, for until then neither answer holds.
+   */
+  readonly hasArrived: () => Promise<boolean>;
+}
+
+/** Moves domains while they run, over a stream between two agents. At every moment at most one copy runs, and at its end exactly one. */
+export interface LiveMigration {
+  /** Why a domain of that configuration cannot be moved while it runs; a sentence without an end. */
+  whyNot(config: GuestConfig): string | undefined;
+  /**
+   * Returns once the domain runs on the other side and is gone here.
+   * @throws AgentError NOT_SUPPORTED, HYPERVISOR, CANCELLED; the domain runs on here then
+   */
+  send(path: GuestPath, stream: Duplex, context: ActContext, options: MigrationOptions): Promise<void>;
+  /**
+   * Returns once the domain runs here.
+   * @throws AgentError HYPERVISOR, CANCELLED; nothing is left here then
+   */
+  receive(plan: StartPlan, stream: Duplex, context: ActContext, signal?: AbortSignal): Promise<Domain>;
 }
 
 /** Who is asked to power off: an agent that runs inside the system, or the system by the button of its machine. */
@@ -122,6 +155,8 @@ export interface StartPlan {
   readonly path: GuestPath;
   /** Paths in it are paths on this server's disk. */
   readonly config: GuestConfig;
+  /** Whether kernel and ramdisk are removed once it runs. */
+  readonly bootIsTemporary?: boolean;
 }
 
 /** Who asks: acts log with the id of the call that caused them. */
@@ -144,9 +179,17 @@ export type DomainEvent =
  */
 export interface Driver {
   readonly name: 'qemu' | 'xen' | 'simulated';
+  /** Undefined where running domains cannot be moved. */
+  readonly migration: LiveMigration | undefined;
 
   /** Never throws. */
   probe(): Promise<Probe>;
+
+  /**
+   * Undefined where guests have their memory and processors of this server's own system.
+   * @throws AgentError HYPERVISOR, TIMEOUT
+   */
+  capacity(): Promise<Capacity | undefined>;
 
   /** Finds the domains of this server again, with no help from the database. To be called once before any act. */
   adopt(context: ActContext): Promise<readonly Domain[]>;

@@ -27,8 +27,8 @@ export const hostMethods = [
       xen_caps: 'kinds of guests it runs',
     }),
     errors: [],
-    run({ hostFigures }) {
-      const facts = hostFigures.facts();
+    async run({ hostFigures }) {
+      const facts = await hostFigures.facts();
       const [major = '', minor = '', ...extra] = facts.hypervisorVersion.split('.');
       return {
         host: facts.hostname,

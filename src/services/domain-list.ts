@@ -88,11 +88,11 @@ function guestRow(
   { figures, statistics }: MeasuredGuest,
   stored: ReadonlyMap<GuestPath, GuestStatus>,
 ): DomainRow {
-  const { blocks, maxMemoryMib, memoryMib, network, processId, processorTimeMs, state, vcpus } = statistics;
+  const { blocks, id, maxMemoryMib, memoryMib, network, processorTimeMs, state, vcpus } = statistics;
   return {
     name: guestNameOf(path),
     path,
-    id: processId ?? -1,
+    id: id ?? -1,
     memoryMib,
     maxMemoryMib,
     vcpus,

@@ -116,7 +116,7 @@ export class GuestEditing {
     const acts: LiveAct[] = [];
     if (after.memoryMib !== before.memoryMib) {
       if (after.memoryMib > before.memoryMib)
-        this.#parts.planner.requireMemory('change', path, after.memoryMib - before.memoryMib);
+        await this.#parts.planner.requireMemory('change', path, after.memoryMib - before.memoryMib);
       acts.push(exchange(before.memoryMib, after.memoryMib, mib => driver.setMemory(path, mib, caller)));
     }
     if (after.vcpus !== before.vcpus)

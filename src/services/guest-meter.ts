@@ -11,7 +11,7 @@ export interface MeasuredGuest {
 }
 
 interface Meters {
-  readonly processId: number | undefined;
+  readonly id: number | undefined;
   readonly processor: RateMeter<'time' | 'net_received' | 'net_sent'>;
   readonly blocks: RateMeter<'block_read' | 'block_written' | 'block_reads' | 'block_writes'>;
 }
@@ -37,10 +37,10 @@ export class GuestMeter {
     const meters = new Map<GuestPath, Meters>();
     const measured = new Map<GuestPath, MeasuredGuest>();
     for (const statistics of all) {
-      const { path, processId } = statistics;
+      const { path, id } = statistics;
       const known = this.#meters.get(path);
       // Another process is another start: its counters began anew.
-      const own = known?.processId === processId && known ? known : newMeters(processId);
+      const own = known?.id === id && known ? known : newMeters(id);
       meters.set(path, own);
       measured.set(path, { statistics, figures: figuresOf(statistics, own, at) });
     }
@@ -49,8 +49,8 @@ export class GuestMeter {
   }
 }
 
-function newMeters(processId: number | undefined): Meters {
-  return { processId, processor: new RateMeter(), blocks: new RateMeter() };
+function newMeters(id: number | undefined): Meters {
+  return { id, processor: new RateMeter(), blocks: new RateMeter() };
 }
 
 function figuresOf(statistics: DomainStatistics, meters: Meters, at: number): GuestFigures {

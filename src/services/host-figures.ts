@@ -5,7 +5,7 @@ import type { Performance } from './performance.ts';
 export interface HostFiguresParts {
   readonly facts: HostFacts;
   readonly performance: Pick<Performance, 'server'>;
-  readonly availableMemoryMib: () => number;
+  readonly availableMemoryMib: () => Promise<number>;
   readonly hypervisor: () => { readonly name: string; readonly version: string };
   readonly messages: () => Promise<string>;
 }
@@ -18,15 +18,17 @@ export class HostFigures {
     this.#parts = parts;
   }
 
-  facts(): HostFacts & {
-    readonly freeMemoryMib: number;
-    readonly hypervisor: string;
-    readonly hypervisorVersion: string;
-  } {
+  async facts(): Promise<
+    HostFacts & {
+      readonly freeMemoryMib: number;
+      readonly hypervisor: string;
+      readonly hypervisorVersion: string;
+    }
+  > {
     const { name, version } = this.#parts.hypervisor();
     return {
       ...this.#parts.facts,
-      freeMemoryMib: this.#parts.availableMemoryMib(),
+      freeMemoryMib: await this.#parts.availableMemoryMib(),
       hypervisor: name,
       hypervisorVersion: version,
     };
@@ -40,6 +42,6 @@ export class HostFigures {
   /** How busy the server is now, and the memory that guests can have (MiB). */
   async performance(): Promise<{ readonly figures: ServerFigures; readonly freeMemoryMib: number }> {
     const { figures } = await this.#parts.performance.server();
-    return { figures, freeMemoryMib: this.#parts.availableMemoryMib() };
+    return { figures, freeMemoryMib: await this.#parts.availableMemoryMib() };
   }
 }

@@ -49,7 +49,7 @@ export interface StartPlannerParts {
   /** Directories outside the repositories from which kernels and ramdisks are taken, as given. */
   readonly kernelDirectories: readonly string[];
   /** Memory of this server that a new guest can have now, in MiB. */
-  readonly availableMemoryMib: () => number;
+  readonly availableMemoryMib: () => Promise<number>;
   readonly processors: number;
 }
 
@@ -83,7 +83,7 @@ export class StartPlanner {
     overrides: ConfigChanges = {},
   ): Promise<T> {
     const { config, digest: meaning } = await this.#readConfig(caller, path, overrides);
-    this.requireMemory('start', path, config.memoryMib);
+    await this.requireMemory('start', path, config.memoryMib);
     this.#requireProcessors(path, config);
     for (const { bridge } of config.networkInterfaces) requireBridge('start', path, bridge);
     const disks = await Promise.all(config.disks.map(disk => this.#parts.disks.resolve('start', path, disk)));
@@ -92,21 +92,21 @@ export class StartPlanner {
     const temporary = config.boot.from === 'bootloader' ? this.#parts.makeDirectory(path) : undefined;
     try {
       const boot = await this.#bootOnDisk(caller, path, config, disks, temporary);
-      const plan = { path, config: { ...config, boot, disks } };
+      const plan = { path, config: { ...config, boot, disks }, bootIsTemporary: temporary !== undefined };
       this.#parts.driver.check(plan);
       return await start(plan, meaning);
     } catch (error) {
       throw await this.#explained(error, disks);
     } finally {
-      // A hypervisor has read both once it runs.
+      // A hypervisor has read both once it runs, and a driver that reads them again has kept them.
       if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
     }
   }
 
   /** @throws AgentError NO_RESOURCES */
-  requireMemory(act: string, path: GuestPath, memoryMib: number): void {
+  async requireMemory(act: string, path: GuestPath, memoryMib: number): Promise<void> {
     const needed = memoryMib + OVERHEAD_MIB;
-    const available = this.#parts.availableMemoryMib();
+    const available = await this.#parts.availableMemoryMib();
     if (needed <= available) return;
     throw new AgentError(
       'NO_RESOURCES',

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, watch } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
-import { QmpConnection } from '../../src/drivers/qemu/qmp-connection.ts';
+import { QmpConnection } from '../../src/drivers/qmp-connection.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import { readMethodResponse } from '../../src/xmlrpc/reader.ts';
 import type { XmlRpcValue } from '../../src/xmlrpc/values.ts';

@@ -151,7 +151,7 @@ function servicesOver(driver: Driver, store: SqliteStore, root: string): GuestSe
     facts,
     bootFiles: { find: unused },
     makeBootDirectory: () => root,
-    availableMemoryMib: () => 0,
+    availableMemoryMib: () => Promise.resolve(0),
     consoleBytes: 65_536,
     dumpsEveryCrash: false,
     ownAddress: () => '127.0.0.1',

@@ -6,7 +6,7 @@ import { killProcess } from '../../src/host/processes.ts';
 import type { GuestPath } from '../../src/model/guest-path.ts';
 import { probeQemu } from '../../src/drivers/qemu/probe.ts';
 import { findQemuByMonitor } from '../../src/drivers/qemu/process.ts';
-import { QmpConnection } from '../../src/drivers/qemu/qmp-connection.ts';
+import { QmpConnection } from '../../src/drivers/qmp-connection.ts';
 import { findForeignQemus } from '../../src/drivers/qemu/foreign.ts';
 import { QemuDriver } from '../../src/drivers/qemu/qemu-driver.ts';
 import { RunDirectory } from '../../src/drivers/qemu/run-directory.ts';
@@ -117,10 +117,12 @@ driverContract('QEMU', (): DriverHarness => {
       return { file, free: () => execFileSync('mount', ['-o', 'remount,size=32m', directory]) };
     },
     async fillDiskInside(path) {
-      (await consoleOf(path)).type('yes | dd of=/dev/vda bs=64k count=256 iflag=fullblock; sync; echo FIL""LED-$?');
+      (await consoleOf(path)).type(
+        'yes | dd of=/dev/vda bs=64k count=256 iflag=fullblock conv=fsync; echo FIL""LED-$?',
+      );
     },
     async untilFilled(path) {
-      await (await consoleOf(path)).expect(/FILLED-0/);
+      return (await (await consoleOf(path)).expect(/FILLED-(\d+)/))[1] === '0';
     },
     async plantStranger(name) {
       const args = ['-name', `guest=${name}`, '-machine', 'none', '-nodefaults', '-display', 'none', '-S'];

@@ -36,7 +36,7 @@ driverContract('simulated', (): DriverHarness => {
       filling = path;
       return done().then(() => machine.failDisk(path, target));
     },
-    untilFilled: done,
+    untilFilled: () => done().then(() => true),
     plantStranger: name =>
       done().then(() => machine.plantStranger({ name, controllable: false, reason: 'it has no monitor' })),
     isStrangerAlive: id => machine.strangers.some(stranger => stranger.id === id),

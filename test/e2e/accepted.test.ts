@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { qemuArguments } from '../../src/drivers/qemu/arguments.ts';
-import { QmpConnection } from '../../src/drivers/qemu/qmp-connection.ts';
+import { QmpConnection } from '../../src/drivers/qmp-connection.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import type { Disk, GuestConfig } from '../../src/model/guest-config.ts';
 import { parseGuestPath } from '../../src/model/guest-path.ts';

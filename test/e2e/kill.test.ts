@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon } from '../support/daemon.ts';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { QmpConnection } from '../../src/drivers/qemu/qmp-connection.ts';
+import { QmpConnection } from '../../src/drivers/qmp-connection.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import { qemuProcesses, runState } from '../support/qemu-truth.ts';
 import { seededRandom } from '../support/random.ts';

@@ -82,7 +82,7 @@ export function guestServices({
     facts: hostFacts,
     bootFiles,
     makeBootDirectory: () => temporaryDirectory(),
-    availableMemoryMib: () => 1000,
+    availableMemoryMib: () => Promise.resolve(1000),
     consoleBytes: historyBytes,
     dumpsEveryCrash: false,
     ownAddress: () => '10.0.0.1',

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { findQemuByMonitor } from '../../src/drivers/qemu/process.ts';
-import { QmpConnection } from '../../src/drivers/qemu/qmp-connection.ts';
+import { QmpConnection } from '../../src/drivers/qmp-connection.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import type { Daemon } from './daemon.ts';
 import { waitUntil } from './wait.ts';

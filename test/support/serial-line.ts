@@ -1,13 +1,14 @@
-import { createConnection, type Socket } from 'node:net';
+import { createConnection } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { attachConsole } from '../../utils/console-client.ts';
 import { waitUntil } from './wait.ts';
 
 /** The serial console of a guest, as a person at a terminal has it. */
 export class SerialLine {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   #text = '';
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Duplex) {
     this.#socket = socket;
     socket.setEncoding('utf8');
     socket.on('data', (text: string) => {
@@ -35,6 +36,15 @@ export class SerialLine {
     return new SerialLine(socket);
   }
 
+  /** Over a connection that somebody made. */
+  static over(stream: Duplex): SerialLine {
+    return new SerialLine(stream);
+  }
+
+  get isClosed(): boolean {
+    return this.#socket.destroyed;
+  }
+
   get text(): string {
     return this.#text;
   }
@@ -57,14 +67,14 @@ export class SerialLine {
   }
 
   /** Waits until somebody inside answers: what is typed before the shell listens is lost. */
-  async untilShell(): Promise<void> {
+  async untilShell(timeoutMs = 30_000): Promise<void> {
     await waitUntil(
       'the shell answers',
       () => {
         this.type('echo she""ll-answers');
         return this.#text.includes('shell-answers');
       },
-      30_000,
+      timeoutMs,
       200,
     );
   }

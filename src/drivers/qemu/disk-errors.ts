@@ -1,6 +1,6 @@
 import type { DomainProblem } from '../driver.ts';
 import { targetOfNode } from './disks.ts';
-import type { QmpEvent } from './qmp-connection.ts';
+import type { QmpEvent } from '../qmp-connection.ts';
 
 const NO_SPACE = 'no space is left for its image';
 const UNKNOWN_FAULT = 'its image cannot be read or written';

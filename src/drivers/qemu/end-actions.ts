@@ -1,4 +1,4 @@
-import type { EndPolicy } from '../../model/guest-config.ts';
+import { type EndPolicy, leavesByItself } from '../../model/guest-config.ts';
 
 /** What QEMU does of its own at an end (QAPI set-action). */
 export interface EndActions {
@@ -12,8 +12,10 @@ export interface EndActions {
  * what then happens to it is the agent's to do, be it minutes later. Both ends that are no crash share one action of QEMU
  * once a reset counts as a shutdown; which of them it was, QEMU says in its SHUTDOWN event.
  */
-export function endActionsOf({ poweroff, reboot }: EndPolicy): EndActions {
-  const resets = reboot === 'restart';
-  const ends = poweroff === 'destroy' && (resets || reboot === 'destroy');
-  return { reboot: resets ? 'reset' : 'shutdown', shutdown: ends ? 'poweroff' : 'pause', panic: 'pause' };
+export function endActionsOf(ends: EndPolicy): EndActions {
+  return {
+    reboot: ends.reboot === 'restart' ? 'reset' : 'shutdown',
+    shutdown: leavesByItself(ends) ? 'poweroff' : 'pause',
+    panic: 'pause',
+  };
 }

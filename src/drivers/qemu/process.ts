@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { AgentError } from '../../errors.ts';
 import type { Clock } from '../../host/clock.ts';
-import { groupWeight } from '../../host/processor-groups.ts';
+import { scopeCommand } from '../../host/scopes.ts';
 import type { ProcessorShare } from '../../model/guest-config.ts';
 
 /** A QEMU of this server. */
@@ -41,20 +41,6 @@ export function spawnQemu(
   } finally {
     closeSync(log);
   }
-}
-
-/** systemd-run(1) with --scope replaces itself by the command: the process id is that of QEMU. */
-function scopeCommand(unitName: string, { capPercent, weight }: ProcessorShare): string[] {
-  if (!existsSync('/run/systemd/system')) return [];
-  // Asked for as properties, systemd gives the scope the controller that they need (systemd.resource-control(5)).
-  const properties = [
-    ...(weight === undefined ? [] : [`--property=CPUWeight=${groupWeight(weight)}`]),
-    ...(capPercent === undefined ? [] : [`--property=CPUQuota=${capPercent}%`]),
-  ];
-  // At the shutdown of the server guests are stopped in their own way, and what runs them not before.
-  const order = '--property=Before=ovs-guests.service';
-  const unit = [`--unit=${unitName}`, '--slice=ovs-guests.slice', order, ...properties];
-  return ['systemd-run', '--scope', '--quiet', '--collect', ...unit, '--'];
 }
 
 /** taskset(1) replaces itself by the command as well. */

@@ -12,7 +12,7 @@ import { DiskErrors } from './disk-errors.ts';
 import { type EndActions, endActionsOf } from './end-actions.ts';
 import { GuestAgent } from './guest-agent.ts';
 import { isQemuOf, type QemuProcess } from './process.ts';
-import { QmpConnection, type QmpEvent } from './qmp-connection.ts';
+import { QmpConnection, type QmpEvent } from '../qmp-connection.ts';
 import { Resets } from './resets.ts';
 import type { RunDirectory, RunNote } from './run-directory.ts';
 
@@ -189,7 +189,7 @@ export class QemuDomain {
     return {
       path: this.path,
       state,
-      processId: this.process.id,
+      id: this.process.id,
       vncPort: this.vncPort,
       ends: this.#note.ends,
       endedBy: state === 'halted' ? (this.#note.endedBy ?? saferEnd(this.#note.ends)) : undefined,

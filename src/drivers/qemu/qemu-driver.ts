@@ -30,7 +30,7 @@ import { HotPlug } from './hot-plug.ts';
 import { findQemuByMonitor, isQemuOf, type QemuProcess, spawnQemu, watchProcess } from './process.ts';
 import { momentOf, reachMonitor, said, settleIn, withWords } from './launch.ts';
 import { clearUpAfter, QemuDomain, refused } from './qemu-domain.ts';
-import type { QmpEvent } from './qmp-connection.ts';
+import type { QmpEvent } from '../qmp-connection.ts';
 import { resetMachine } from './resets.ts';
 import { Resources } from './resources.ts';
 import { whyNotOnQemu } from './refusals.ts';
@@ -61,6 +61,7 @@ const ADOPT_MS = 10_000;
 /** Guests as QEMU processes of this server, asked and told over QMP. */
 export class QemuDriver implements Driver {
   readonly name = 'qemu';
+  readonly migration = undefined;
   readonly #parts: QemuDriverParts;
   readonly #domains = new Map<GuestPath, QemuDomain>();
   readonly #listeners: ((event: DomainEvent) => void)[] = [];
@@ -77,6 +78,10 @@ export class QemuDriver implements Driver {
     const result = await this.#parts.probe();
     if (result.usable) this.#accelerator = result.accelerator === 'kvm' ? 'kvm' : 'tcg';
     return result;
+  }
+
+  capacity(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   async adopt(context: ActContext): Promise<readonly Domain[]> {

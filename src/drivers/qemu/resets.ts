@@ -1,7 +1,7 @@
 import type { Clock } from '../../host/clock.ts';
 import { endActionsOf } from './end-actions.ts';
 import type { QemuDomain } from './qemu-domain.ts';
-import type { QmpEvent } from './qmp-connection.ts';
+import type { QmpEvent } from '../qmp-connection.ts';
 
 /** Time in which firmware resets the machine after it was reset; it takes some 25 ms where the server is idle. */
 const FIRMWARE_MS = 2_000;

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { EndPolicy, GuestConfig, QuietEnd } from '../../model/guest-config.ts';
-import { type GuestPath, parseGuestPath } from '../../model/guest-path.ts';
-import { writeFileAtomically } from '../../host/atomic-file.ts';
+import type { GuestPath } from '../../model/guest-path.ts';
 import type { Holdings } from '../driver.ts';
+import { GuestDirectory } from '../guest-directory.ts';
 import type { QemuFiles } from './arguments.ts';
 
 /** What is written down of a guest before its QEMU is started. */
@@ -25,21 +24,17 @@ export interface RunNote {
 /** Of each guest that many are shown. */
 const MESSAGES_BYTES = 16 * 1024;
 
-/**
- * The directory of one running guest below the agent's runtime directory. Its note is written before QEMU starts and
- * removed after QEMU has ended, so that every guest is found again whatever happened to the agent in between.
- */
+/** Files of a guest that runs as a QEMU. */
 export class RunDirectory {
-  readonly directory: string;
   readonly files: QemuFiles;
   /** What QEMU itself writes to its outputs. */
   readonly logFile: string;
   /** Name of the guest's scope or control group. */
   readonly unitName: string;
-  readonly #noteFile: string;
+  readonly #place: GuestDirectory<RunNote>;
 
   constructor(parent: string, id: string) {
-    this.directory = join(parent, id);
+    this.#place = new GuestDirectory(parent, id);
     this.files = {
       monitor: join(this.directory, 'qmp'),
       serial: join(this.directory, 'serial'),
@@ -49,18 +44,15 @@ export class RunDirectory {
     };
     this.unitName = `ovs-guest-${id}`;
     this.logFile = join(this.directory, 'qemu.log');
-    this.#noteFile = join(this.directory, 'guest.json');
   }
 
   static of(parent: string, path: GuestPath): RunDirectory {
-    // Paths are longer than the 107 bytes that a socket's name may have; a digest of the path is not.
-    return new RunDirectory(parent, createHash('sha256').update(path).digest('hex').slice(0, 16));
+    return new RunDirectory(parent, GuestDirectory.idOf(path));
   }
 
   /** All directories that hold a note, with what it says. */
   static all(parent: string): { readonly place: RunDirectory; readonly note: RunNote }[] {
-    if (!existsSync(parent)) return [];
-    return readdirSync(parent).flatMap(id => {
+    return GuestDirectory.ids(parent).flatMap(id => {
       const place = new RunDirectory(parent, id);
       const note = place.#readNote();
       return note ? [{ place, note }] : [];
@@ -69,9 +61,7 @@ export class RunDirectory {
 
   /** What QEMU wrote of its own accord, for each guest that runs or was the last to run there. */
   static messages(parent: string): string {
-    if (!existsSync(parent)) return '';
-    return readdirSync(parent)
-      .sort()
+    return GuestDirectory.ids(parent)
       .map(id => {
         const place = new RunDirectory(parent, id);
         const words = place.#lastWords(MESSAGES_BYTES).trim();
@@ -81,21 +71,23 @@ export class RunDirectory {
       .join('');
   }
 
+  get directory(): string {
+    return this.#place.directory;
+  }
+
   /** Makes the directory, clears what an earlier run left, and writes the note. */
   prepare(note: RunNote): void {
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    this.#removeAllBut([]);
-    writeFileSync(this.#noteFile, JSON.stringify(note), { mode: 0o600 });
+    this.#place.prepare(note);
   }
 
   /** Writes the note anew, when the guest got or lost something. */
   write(note: RunNote): void {
-    writeFileAtomically(this.#noteFile, JSON.stringify(note), 0o600);
+    this.#place.write(note);
   }
 
   /** To be called once QEMU has ended. Its log stays until the next start. */
   clear(): void {
-    this.#removeAllBut([basename(this.logFile)]);
+    this.#place.clear([basename(this.logFile)]);
   }
 
   /** Process id that QEMU wrote, where it has. */
@@ -121,28 +113,15 @@ export class RunDirectory {
     }
   }
 
-  #removeAllBut(kept: readonly string[]): void {
-    for (const name of readdirSync(this.directory)) {
-      if (!kept.includes(name)) rmSync(join(this.directory, name), { force: true });
-    }
-  }
-
   #readNote(): RunNote | undefined {
-    try {
-      const { path: text, ...written } = JSON.parse(readFileSync(this.#noteFile, 'utf8')) as Partial<RunNote> &
-        Pick<RunNote, 'ends' | 'path'>;
-      const path = parseGuestPath(text);
-      // Release 0.1 wrote down less.
-      return {
-        kind: 'para',
-        hasConsole: true,
-        holdings: { path, uuid: '', macs: [], disks: [] },
-        taps: {},
-        ...written,
-        path,
-      };
-    } catch {
-      return undefined;
-    }
+    // Release 0.1 wrote down less.
+    return this.#place.readNote(path => ({
+      path,
+      ends: { poweroff: 'destroy', reboot: 'restart', crash: 'restart', dumpsCore: false },
+      kind: 'para',
+      hasConsole: true,
+      holdings: { path, uuid: '', macs: [], disks: [] },
+      taps: {},
+    }));
   }
 }

@@ -212,7 +212,7 @@ export class QemuStatistics {
     return {
       path: domain.path,
       state: answer?.state ?? 'unreachable',
-      processId: domain.process.id,
+      id: domain.process.id,
       vcpus: vcpus ?? sizes.vcpus,
       processorTimeMs: times.processorTimeMs,
       memoryMib: answer?.memoryMib ?? sizes.memoryMib,

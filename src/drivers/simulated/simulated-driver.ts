@@ -27,6 +27,7 @@ const STATE_MAGIC = 'simulated state: ';
 /** A driver without a hypervisor, for pools of many servers in one process. It keeps the preconditions of the real ones. */
 export class SimulatedDriver implements Driver {
   readonly name = 'simulated';
+  readonly migration = undefined;
   readonly #machine: SimulatedMachine;
   #listeners: ((event: DomainEvent) => void)[] = [];
 
@@ -41,6 +42,10 @@ export class SimulatedDriver implements Driver {
       version: '1',
       accelerator: 'none',
     });
+  }
+
+  capacity(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   adopt(): Promise<readonly Domain[]> {
@@ -58,7 +63,7 @@ export class SimulatedDriver implements Driver {
     return Promise.resolve({
       path,
       state,
-      processId,
+      id: processId,
       vncPort,
       ends,
       endedBy: state === 'halted' ? endedBy : undefined,
@@ -70,7 +75,7 @@ export class SimulatedDriver implements Driver {
     this.#machine.passTime();
     const all = [...this.#machine.domains].map(([path, domain]): DomainStatistics => {
       const { maxMemoryMib, memoryMib, processId, state, used, vcpus } = domain;
-      return { path, state, processId, vcpus, memoryMib, maxMemoryMib, ...used, answerAgeMs: 0 };
+      return { path, state, id: processId, vcpus, memoryMib, maxMemoryMib, ...used, answerAgeMs: 0 };
     });
     return Promise.resolve(all);
   }

@@ -48,7 +48,7 @@ class FakeQemu {
       },
       async inspect() {
         await this.execute('query-status');
-        return { ...absentDomain(path), state: qemu.state, processId: qemu.id };
+        return { ...absentDomain(path), state: qemu.state, id: qemu.id };
       },
       execute(command: string) {
         qemu.asked.push(command);
@@ -95,7 +95,7 @@ describe('what QEMU guests use', () => {
       {
         path: '/OVS/running_pool/g7',
         state: 'running',
-        processId: 7,
+        id: 7,
         vcpus: 2,
         processorTimeMs: 70,
         memoryMib: 100,
@@ -115,7 +115,7 @@ describe('what QEMU guests use', () => {
     const all = await statistics.read();
     expect(performance.now() - startedAt).toBeLessThan(1000);
     expect(all).toHaveLength(20);
-    expect(all.find(one => one.processId === silent!.id)).toMatchObject({
+    expect(all.find(one => one.id === silent!.id)).toMatchObject({
       state: 'unreachable',
       processorTimeMs: 10,
       memoryMib: 96,
@@ -189,7 +189,7 @@ describe('what QEMU guests use', () => {
     expect(await statistics.read()).toHaveLength(3);
     times.delete(1);
     times.set(2, { processorTimeMs: 5, startedAtTicks: 99 });
-    expect((await statistics.read()).map(one => one.processId)).toEqual([3]);
+    expect((await statistics.read()).map(one => one.id)).toEqual([3]);
     qemus[2]!.hasEnded = true;
     expect(await statistics.read()).toEqual([]);
   });

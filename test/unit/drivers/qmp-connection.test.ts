@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { QmpConnection, type QmpEvent } from '../../../src/drivers/qemu/qmp-connection.ts';
+import { QmpConnection, type QmpEvent } from '../../../src/drivers/qmp-connection.ts';
 import { systemClock } from '../../../src/host/clock.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
 import { waitUntil } from '../../support/wait.ts';

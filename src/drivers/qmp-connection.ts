@@ -1,6 +1,6 @@
 import { createConnection, type Socket } from 'node:net';
-import { AgentError } from '../../errors.ts';
-import type { Clock, Timer } from '../../host/clock.ts';
+import { AgentError } from '../errors.ts';
+import type { Clock, Timer } from '../host/clock.ts';
 
 export interface QmpEvent {
   readonly event: string;
