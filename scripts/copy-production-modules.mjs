@@ -10,8 +10,15 @@ if (!target) {
 }
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-/** Sources and intermediate files of the compiled module: 10 MB that only a compiler wants. */
-const unwanted = /better-sqlite3\/(?:deps|src|build\/(?!Release\/better_sqlite3\.node$|Release$)).*/;
+/**
+ * Sources and intermediate files of the compiled module, which are 10 MB that only a compiler wants, and what packages hold for
+ * their own development: types, tests, and once even a private key.
+ */
+const unwanted = [
+  /better-sqlite3\/(?:deps|src|build\/(?!Release\/better_sqlite3\.node$|Release$))/,
+  /node_modules\/(?:@[^/]+\/)?[^/]+\/(?:\.\w+|tests?|benchmarks?|bench|examples?|tmp|docs|coverage|types)(?:\/|$)/,
+  /\.(?:[cm]?ts|map|key|pem)$/,
+];
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 for (const [place, { dev, devOptional }] of Object.entries(packages)) {
@@ -20,6 +27,6 @@ for (const [place, { dev, devOptional }] of Object.entries(packages)) {
   if (!isTopLevel || dev || devOptional || !existsSync(join(root, place))) continue;
   cpSync(join(root, place), join(target, place.slice('node_modules/'.length)), {
     recursive: true,
-    filter: source => !unwanted.test(source),
+    filter: source => !unwanted.some(pattern => pattern.test(source)),
   });
 }

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Installs the agent below /opt/ovs-agent-2.2, with the paths by which scripts written for the original find it.
-# DESTDIR=DIR installs below DIR instead, for packages and tests.
+# DESTDIR=DIR installs below DIR instead, for packages and tests. UNIT_DIRECTORY and PROGRAM_DIRECTORY say where systemd's units
+# and the links to the programs go; /etc/systemd/system and /usr/local/bin if not given.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 destination=${DESTDIR:-}
+units=$destination${UNIT_DIRECTORY:-/etc/systemd/system}
+programs=$destination${PROGRAM_DIRECTORY:-/usr/local/bin}
 home=$destination/opt/ovs-agent-2.2
 
 if [ "${1:-}" = --help ]; then
-  sed -n '2,3s/^# //p' "$0"
+  sed -n '2,4s/^# //p' "$0"
   exit 0
 fi
 if [ -z "$destination" ] && [ "$(id -u)" != 0 ]; then
@@ -19,7 +22,7 @@ fi
 # A running agent keeps the files it has open; the new ones are put beside and take their place in one step.
 fresh=$home.new
 rm -rf "$fresh"
-mkdir -p "$fresh"/{bin,utils,db} "$destination"/{etc/ovs-agent,etc/systemd/system,usr/lib/ovs,usr/local/bin,var/log/ovs-agent}
+mkdir -p "$fresh"/{bin,utils,db} "$destination"/{etc/ovs-agent,usr/lib/ovs,var/log/ovs-agent} "$units" "$programs"
 chmod 0700 "$destination"/etc/ovs-agent "$destination"/var/log/ovs-agent
 cp -R dist package.json README.md LICENSE "$fresh"/
 node scripts/copy-production-modules.mjs "$fresh/node_modules"
@@ -27,7 +30,7 @@ for program in dist/utils/*.js; do
   name=$(basename "$program" .js)
   if head -n 1 "$program" | grep -q '^#!'; then
     ln -s "../$program" "$fresh/bin/$name"
-    ln -sfn "/opt/ovs-agent-2.2/bin/$name" "$destination/usr/local/bin/$name"
+    ln -sfn "/opt/ovs-agent-2.2/bin/$name" "$programs/$name"
   fi
 done
 ln -s ../dist/utils/do_rpc.js "$fresh/utils/do_rpc.py"
@@ -46,7 +49,7 @@ if [ -e "$destination/etc/ovs-agent/agent.ini" ]; then
 else
   install -m 0644 etc/agent.ini "$destination/etc/ovs-agent/agent.ini"
 fi
-install -m 0644 -t "$destination/etc/systemd/system" systemd/ovs-agent.service systemd/ovs-guests.service
+install -m 0644 -t "$units" systemd/ovs-agent.service systemd/ovs-guests.service
 if [ -z "$destination" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 echo "installed to $home"
 echo 'next: "ovs-agent passwd" sets the password of admin, "systemctl enable --now ovs-agent" starts the agent'

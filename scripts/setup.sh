@@ -21,6 +21,7 @@ readonly SYSTEM_NEEDS=(
   'kmod             modprobe --version'
   'curl             curl --version'
   'openssl          openssl version'
+  'groff-base       groff --version'
   'bsdutils         script --version'
   'librpc-xml-perl  perl -MRPC::XML::Client -e 1'
   'iproute2         ip -V'
