@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/host/clock.ts';
 import { killProcess } from '../../src/host/processes.ts';
@@ -12,7 +12,7 @@ import { QemuDriver } from '../../src/drivers/qemu/qemu-driver.ts';
 import { RunDirectory } from '../../src/drivers/qemu/run-directory.ts';
 import { requireDemoGuest } from '../support/demo-guest.ts';
 import { demoConfig } from '../support/guest-config.ts';
-import { makeImage } from '../support/image.ts';
+import { makeImage, makeTightImage } from '../support/image.ts';
 import { SerialLine } from '../support/serial-line.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { makeTemporaryDirectory } from '../support/temporary.ts';
@@ -107,14 +107,9 @@ driverContract('QEMU', (): DriverHarness => {
       await line.expect(/AGENT-UP/);
     },
     makeTightImage() {
-      const directory = join(root, 'tight');
-      mkdirSync(directory);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tight', directory]);
-      mounts.push(directory);
-      const file = join(directory, 'image');
-      writeFileSync(file, '');
-      truncateSync(file, 16 * 2 ** 20);
-      return { file, free: () => execFileSync('mount', ['-o', 'remount,size=32m', directory]) };
+      const image = makeTightImage(root);
+      mounts.push(image.directory);
+      return image;
     },
     async fillDiskInside(path) {
       (await consoleOf(path)).type(

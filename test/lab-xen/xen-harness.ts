@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openConsole } from '../../src/drivers/xen/console.ts';
 import { probeXen } from '../../src/drivers/xen/probe.ts';
@@ -11,7 +11,7 @@ import type { EndPolicy, GuestConfig } from '../../src/model/guest-config.ts';
 import { guestNameOf, type GuestPath } from '../../src/model/guest-path.ts';
 import type { DriverHarness, DriverTraits } from '../contract/driver-contract.ts';
 import { demoConfig } from '../support/guest-config.ts';
-import { makeImage } from '../support/image.ts';
+import { makeImage, makeTightImage } from '../support/image.ts';
 import { SerialLine } from '../support/serial-line.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { makeTemporaryDirectory } from '../support/temporary.ts';
@@ -147,14 +147,9 @@ export function xenHarness(type: 'pv' | 'pvh'): DriverHarness {
     },
     answerAgentInside: () => Promise.reject(new Error('guests of Xen have no agent that could be asked')),
     makeTightImage() {
-      const directory = join(root, 'tight');
-      mkdirSync(directory);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tight', directory]);
-      mounts.push(directory);
-      const file = join(directory, 'image');
-      writeFileSync(file, '');
-      truncateSync(file, 16 * 2 ** 20);
-      return { file, free: () => execFileSync('mount', ['-o', 'remount,size=32m', directory]) };
+      const image = makeTightImage(root);
+      mounts.push(image.directory);
+      return image;
     },
     fillDiskInside: path => type_(path, 'dd if=/dev/zero of=/dev/xvda bs=64k count=256 conv=fsync; echo FIL""LED-$?'),
     async untilFilled(path) {
