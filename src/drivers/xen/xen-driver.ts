@@ -4,7 +4,6 @@ import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import type { Disk, GuestConfig, NetworkInterface } from '../../model/guest-config.ts';
 import type { GuestPath } from '../../model/guest-path.ts';
-import type { DomainState } from '../../model/guest-state.ts';
 import {
   absentDomain,
   type ActContext,
@@ -29,12 +28,13 @@ import { HotPlug } from './hot-plug.ts';
 import { KeptBoot } from './kept-boot.ts';
 import { Maker } from './making.ts';
 import { receiveDomain, sendDomain } from './migration.ts';
+import { untilSwitched } from './pausing.ts';
 import { probeXen, type XenPrograms } from './probe.ts';
 import { requirePossible } from './refusals.ts';
 import { saveDomain } from './state-stream.ts';
 import { statisticsOf } from './statistics.ts';
 import { DomainWatch } from './watch.ts';
-import { OWN_DOMAIN, stateOf, type XenDomain } from './xen-domain.ts';
+import { OWN_DOMAIN, type XenDomain } from './xen-domain.ts';
 import type { DomainRow, XenInfo } from './xl-output.ts';
 import { Xl } from './xl.ts';
 
@@ -53,8 +53,6 @@ export interface XenDriverParts {
 
 /** What it keeps where xl takes memory of it for guests. */
 const OWN_MEMORY_MIB = 1024;
-/** More often than anybody pauses a domain by mistake. */
-const MOST_PAUSES = 8;
 const DUMP_MS = 24 * 3600_000;
 const MESSAGES_BYTES = 64 * 1024;
 
@@ -173,7 +171,7 @@ export class XenDriver implements Driver {
         );
       }
       // The system inside has a part in it: one that is paused runs for a moment.
-      await this.#untilSwitched('unpause', domain, row, 'running');
+      await untilSwitched(this.#xl, 'unpause', domain, row);
       try {
         await saveDomain(this.#xl, domain, sink, this.#parts.clock, {
           ...options,
@@ -357,32 +355,16 @@ export class XenDriver implements Driver {
   /** xl says that it is done also where Xen refused: it is looked at. */
   #switch(act: 'pause' | 'unpause', path: GuestPath, wanted: 'paused' | 'running'): Promise<void> {
     return this.#act(act, path, async (domain, row) => {
-      const state = await this.#untilSwitched(act, domain, row, wanted);
+      const state = await untilSwitched(this.#xl, act, domain, row);
       if (state !== wanted) throw refused(act, path, `Xen says ${state}`);
     });
-  }
-
-  /** Xen counts the pauses, those by other programs as well: as many have to end. */
-  async #untilSwitched(
-    act: 'pause' | 'unpause',
-    domain: XenDomain,
-    row: DomainRow,
-    wanted: 'paused' | 'running',
-  ): Promise<DomainState> {
-    let state = stateOf(row);
-    const from = wanted === 'paused' ? 'running' : 'paused';
-    for (let times = 0; state === from && times < MOST_PAUSES; times++) {
-      await this.#xl.act(`${act} ${domain.path}`, [act, domain.target]);
-      state = stateOf(domain.rowIn(await this.#xl.list()));
-    }
-    return state;
   }
 
   /** Paused or running, as it was; whether that fails is not what its caller waits to hear. */
   async #asBefore(domain: XenDomain, { isPaused }: DomainRow): Promise<void> {
     try {
       const row = domain.rowIn(await this.#xl.list());
-      if (row) await this.#untilSwitched(isPaused ? 'pause' : 'unpause', domain, row, isPaused ? 'paused' : 'running');
+      if (row) await untilSwitched(this.#xl, isPaused ? 'pause' : 'unpause', domain, row);
     } catch (error) {
       this.#parts.log.warn({ err: error, guest: domain.path }, 'a guest may not go on as it was before');
     }
