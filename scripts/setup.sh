@@ -4,6 +4,8 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly ROOT
+# shellcheck source=scripts/system-packages.sh
+source "$ROOT/scripts/system-packages.sh"
 readonly NATIVE_CACHE="${XDG_CACHE_HOME:-${HOME:?}/.cache}/ovs-agent/native"
 readonly NATIVE_PACKAGE=better-sqlite3
 readonly NATIVE_FILE=$ROOT/node_modules/$NATIVE_PACKAGE/build/Release/better_sqlite3.node
@@ -75,22 +77,6 @@ with_one_retry() {
     sleep 3
     "$@"
   fi
-}
-
-missing_system_packages() {
-  local need package command
-  for need in "${SYSTEM_NEEDS[@]}"; do
-    read -r package command <<<"$need"
-    # shellcheck disable=SC2086 # the table's second column is a command with its arguments
-    $command >/dev/null 2>&1 </dev/null || echo "$package"
-  done
-}
-
-apt_install() {
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -qq -o Acquire::Retries=2 update &&
-    apt-get -qq -y -o Acquire::Retries=2 -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 \
-      install --no-install-recommends "$@"
 }
 
 set_up_system() {

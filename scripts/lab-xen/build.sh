@@ -3,6 +3,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lab-xen/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/system-packages.sh
+source "$ROOT/scripts/system-packages.sh"
 
 # Debian package, and the command that shows that it is there.
 readonly SYSTEM_NEEDS=(
@@ -48,21 +50,6 @@ when they were made from the Debian packages, the Node.js and the scripts that t
 
   --force    make it even so
 USAGE
-}
-
-missing_system_packages() {
-  local need package command
-  for need in "${SYSTEM_NEEDS[@]}"; do
-    read -r package command <<<"$need"
-    # shellcheck disable=SC2086 # the table's second column is a command with its arguments
-    $command >/dev/null 2>&1 </dev/null || echo "$package"
-  done
-}
-
-apt_install() {
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -qq -o Acquire::Retries=2 update
-  apt-get -qq -y -o Acquire::Retries=2 -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"
 }
 
 install_tools() {
