@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AgentError } from '../errors.ts';
+import { AgentError, asAgentError } from '../errors.ts';
 import type { Clock } from './clock.ts';
 import { killProcessGroup } from './processes.ts';
 
@@ -16,8 +16,8 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   /** Most bytes kept of each of its outputs; a command that writes more is killed. */
   readonly outputLimitBytes?: number;
-  /** What the command reads; nothing when left out. */
-  readonly input?: string;
+  /** What the command reads; nothing when left out. A stream that fails fails the command. */
+  readonly input?: string | Readable;
   /** Takes the standard output, byte for byte, and is ended with it; `stdout` of the result is then empty. */
   readonly output?: Writable;
   /** Gives the command up: it and all that it started are killed. */
@@ -36,9 +36,6 @@ export function runCommand(program: string, args: readonly string[], options: Co
   const limit = options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES;
   return new Promise((resolve, reject) => {
     const child = startGroup(program, args);
-    // A command that ends before it has read everything closes its end; how it ended says more than that.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(options.input ?? '');
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     let hasFailed = false;
@@ -50,6 +47,7 @@ export function runCommand(program: string, args: readonly string[], options: Co
       options.signal?.removeEventListener('abort', giveUp);
       if (child.pid !== undefined) killProcessGroup(child.pid);
       options.output?.destroy();
+      if (typeof options.input === 'object') options.input.destroy();
       reject(error);
     };
     const timer = options.clock.setTimer(options.timeoutMs, () =>
@@ -67,6 +65,7 @@ export function runCommand(program: string, args: readonly string[], options: Co
         else parts?.push(part);
       };
     };
+    feed(child.stdin, options.input ?? '', fail);
     child.stdout.on('data', collect(options.output ? undefined : stdout));
     child.stderr.on('data', collect(stderr));
     child.on('error', cause => fail(notStarted(program, 'is it installed?', cause)));
@@ -88,6 +87,21 @@ export function runCommand(program: string, args: readonly string[], options: Co
       );
     });
   });
+}
+
+/** A command that ends before it has read everything closes its end; how it ended says more than that. */
+function feed(stdin: Writable, input: string | Readable, fail: (error: AgentError) => void): void {
+  stdin.on('error', () => undefined);
+  if (typeof input === 'string') {
+    stdin.end(input);
+    return;
+  }
+  input.on('error', cause => fail(asAgentError(cause)));
+  input.on('close', () => {
+    if (!input.readableEnded) stdin.end();
+  });
+  stdin.on('close', () => input.destroy());
+  input.pipe(stdin);
 }
 
 function startGroup(program: string, args: readonly string[]): ChildProcessWithoutNullStreams {

@@ -1,6 +1,8 @@
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { AgentError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/host/clock.ts';
 import { type CommandOptions, runCheckedCommand, runCommand } from '../../../src/host/command.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -164,5 +166,29 @@ describe('a checked command', () => {
       code: 'HOST',
       message: 'run false: exit code 1',
     });
+  });
+
+  it('reads a stream as fast as it can, and fails with it', async () => {
+    const text = 'line\n'.repeat(200_000);
+    const counted = await runCommand('wc', ['-c'], { ...patient, input: Readable.from([text]) });
+    expect(counted.stdout).toBe(`${text.length}\n`);
+    const broken = Readable.from(
+      (function* () {
+        yield 'some';
+        throw new AgentError('NO_SUCH_FILE', 'the stream broke');
+      })(),
+    );
+    await expect(runCommand('cat', [], { ...patient, input: broken })).rejects.toMatchObject({
+      code: 'NO_SUCH_FILE',
+      message: 'the stream broke',
+    });
+    // One that is not read to its end is let go of.
+    const endless = Readable.from(
+      (function* () {
+        for (;;) yield text;
+      })(),
+    );
+    expect(await runCommand('head', ['-c', '4'], { ...patient, input: endless })).toMatchObject({ stdout: 'line' });
+    await waitUntil('the stream is closed', () => endless.destroyed);
   });
 });

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/host/clock.ts';
 import type { CommandResult } from '../../../src/host/command.ts';
-import { runSandboxed, SANDBOXED_FILE, type SandboxOptions } from '../../../src/host/sandbox.ts';
+import { runSandboxed, SANDBOXED_FILE, SANDBOXED_TARGET, type SandboxOptions } from '../../../src/host/sandbox.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
 import { waitUntil } from '../../support/wait.ts';
@@ -24,6 +24,9 @@ const run = (
   options: Partial<SandboxOptions> & { readonly file: string },
 ): Promise<CommandResult> =>
   runSandboxed(program, args, { timeoutMs: 20_000, clock: systemClock, debianPackage: 'a-package', ...options });
+
+/** Exit code of a program that SIGXFSZ ended. */
+const SIZE_EXCEEDED = 128 + 25;
 
 /** The process that runs with these arguments. */
 function findProcess(program: string, argument: string): string | undefined {
@@ -153,6 +156,34 @@ describe('the sandbox', () => {
       code: 'HOST',
       message: 'run bwrap: what it wrote cannot be kept; it was killed',
     });
+  });
+
+  it('lets the program write to its target, which belongs to root afterwards, and no more than it may', async () => {
+    const [file, directory] = [newFile(0o644), temporaryDirectory()];
+    const target = { path: directory, fileLimitBytes: 1000 };
+    const write = (name: string, bytes: number): Promise<CommandResult> =>
+      run('dd', [`of=${name}`, `bs=${bytes}`], { file, target, input: 'x'.repeat(bytes) });
+    expect(await write(`${SANDBOXED_TARGET}/refused`, 1001)).toMatchObject({ exitCode: SIZE_EXCEEDED });
+    const copy = (name: string): Promise<CommandResult> =>
+      run('dd', [`if=${SANDBOXED_FILE}`, `of=${name}`], { file, target });
+    expect(await copy(`${SANDBOXED_TARGET}/made`)).toMatchObject({ exitCode: 0 });
+    expect(await copy('/made')).toMatchObject({ exitCode: 1 });
+    expect(readFileSync(join(directory, 'made'), 'utf8')).toBe('content');
+    for (const path of [directory, join(directory, 'made')]) {
+      const { gid, uid } = statSync(path);
+      expect([uid, gid]).toEqual([0, 0]);
+    }
+  });
+
+  it('lets the program read what comes as a stream', async () => {
+    const lines = Array.from({ length: 100_000 }, (_, index) => `${index}\n`);
+    const { stdout } = await runSandboxed('tail', ['-n', '1'], {
+      input: Readable.from(lines),
+      timeoutMs: 20_000,
+      clock: systemClock,
+      debianPackage: 'coreutils',
+    });
+    expect(stdout).toBe('99999\n');
   });
 
   it('says which package is missing', async () => {
