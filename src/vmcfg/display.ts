@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { Display, Video } from '../model/guest-config.ts';
 import { quote } from '../model/guest-path.ts';
+import { keymapPattern, mostVncDisplays } from '../model/guest-values.ts';
 import type { ConfigKeys } from './config-keys.ts';
 import { parseFlag } from './flags.ts';
 
@@ -23,7 +24,6 @@ interface DisplayKeys {
   readonly keymap: string | undefined;
 }
 
-const MOST_DISPLAYS = 9999;
 const FRAME_BUFFER_KEYS = [
   'type',
   'vnc',
@@ -49,7 +49,7 @@ export function displayOf(keys: ConfigKeys, defaults: DisplayDefaults): DisplayK
   const read = (key: string): string | undefined => (options ? options.get(key) : keys.text(key))?.trim();
   const fail = (key: string, why: string): never => keys.fail(options ? 'vfb' : key, why);
   const keymap = read('keymap') || keys.filledText('keymap') || defaults.keymap;
-  if (keymap !== undefined && !/^[a-z]{2,4}(?:-[a-z]{2})?$/.test(keymap)) {
+  if (keymap !== undefined && !keymapPattern.test(keymap)) {
     fail('keymap', `${quote(keymap)} is no keyboard layout such as en-us`);
   }
   if (!(options ? asksForVnc(options) : keys.flag('vnc') === true)) return { display: undefined, keymap };
@@ -58,8 +58,8 @@ export function displayOf(keys: ConfigKeys, defaults: DisplayDefaults): DisplayK
   if (isIP(listen) === 0) fail('vnclisten', `${quote(listen)} is no IP address`);
   const wantsUnused = parseFlag(read('vncunused') ?? '0') ?? fail('vncunused', 'it is neither 0 nor 1');
   const number = wantsUnused ? undefined : read('vncdisplay') || undefined;
-  if (number !== undefined && !(/^\d{1,4}$/.test(number) && Number(number) <= MOST_DISPLAYS)) {
-    fail('vncdisplay', `${quote(number)} is no number of a display from 0 to ${MOST_DISPLAYS}`);
+  if (number !== undefined && !(/^\d{1,4}$/.test(number) && Number(number) <= mostVncDisplays)) {
+    fail('vncdisplay', `${quote(number)} is no number of a display from 0 to ${mostVncDisplays}`);
   }
   const password = read('vncpasswd') ?? defaults.vncPassword;
   return { display: { listen, number: number === undefined ? undefined : Number(number), password }, keymap };

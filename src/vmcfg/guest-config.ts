@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Disk, GuestConfig, NetworkInterface } from '../model/guest-config.ts';
 import { guestNameOf, type GuestPath, isGuestName, quote } from '../model/guest-path.ts';
+import { mostMemoryMib, mostVcpus, uuidPattern } from '../model/guest-values.ts';
 import { bootOf } from './boot.ts';
 import { ConfigKeys } from './config-keys.ts';
 import { pciDevicesOf, serialPortsOf, usbOf } from './devices.ts';
@@ -14,9 +15,6 @@ import { guestTypeOf, xenOptionsOf } from './xen-options.ts';
 
 /** Memory of a guest whose file names none (xm.conf(5)). */
 const STANDARD_MEMORY_MIB = 128;
-const MOST_MEMORY_MIB = 64 * 1024 * 1024;
-const MOST_VCPUS = 1024;
-const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 
 /** What holds on this server where a guest file says nothing. */
 export interface GuestDefaults {
@@ -36,9 +34,9 @@ export function guestConfigFrom(file: GuestFile, path: GuestPath, defaults: Gues
   const keys = new ConfigKeys(file);
   const kind = kindOf(keys);
   requireKnownDeviceModel(keys);
-  const memoryMib = keys.integer('memory', 1, MOST_MEMORY_MIB) ?? STANDARD_MEMORY_MIB;
-  const vcpus = keys.integer('vcpus', 1, MOST_VCPUS) ?? 1;
-  const maxVcpus = Math.max(vcpus, keys.integer('maxvcpus', 0, MOST_VCPUS) ?? 0);
+  const memoryMib = keys.integer('memory', 1, mostMemoryMib) ?? STANDARD_MEMORY_MIB;
+  const vcpus = keys.integer('vcpus', 1, mostVcpus) ?? 1;
+  const maxVcpus = Math.max(vcpus, keys.integer('maxvcpus', 0, mostVcpus) ?? 0);
   const { display, keymap } = displayOf(keys, defaults.display);
   const machine = machineFeaturesOf(keys, kind);
   if (!machine.apic && maxVcpus > 1) {
@@ -49,7 +47,7 @@ export function guestConfigFrom(file: GuestFile, path: GuestPath, defaults: Gues
     uuid: uuidOf(keys, path),
     kind,
     memoryMib,
-    maxMemoryMib: Math.max(memoryMib, keys.integer('maxmem', 0, MOST_MEMORY_MIB) ?? 0),
+    maxMemoryMib: Math.max(memoryMib, keys.integer('maxmem', 0, mostMemoryMib) ?? 0),
     vcpus,
     maxVcpus,
     pinning: pinningOf(keys, maxVcpus),
@@ -92,7 +90,7 @@ function nameOf(keys: ConfigKeys, path: GuestPath): string {
 function uuidOf(keys: ConfigKeys, path: GuestPath): string {
   const uuid = keys.filledText('uuid');
   if (uuid === undefined) return printUuid(versionedDigits(digestOf(path)));
-  return UUID.test(uuid)
+  return uuidPattern.test(uuid)
     ? printUuid(uuid.toLowerCase().replaceAll('-', ''))
     : keys.fail('uuid', `${quote(uuid)} is no UUID such as 6b1f5b1e-3c5d-4f5c-9d0a-2f3b7f1c0a11`);
 }

@@ -1,9 +1,7 @@
 import type { NetworkInterface } from '../model/guest-config.ts';
 import { quote } from '../model/guest-path.ts';
+import { hostInterfacePattern, whyNoMac } from '../model/guest-values.ts';
 
-const MAC = /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/;
-/** Name of a network interface of the host (IFNAMSIZ of Linux is 16 with the NUL). */
-const HOST_NAME = /^[A-Za-z0-9_.-]{1,15}$/;
 /** Cards that a machine can emulate, under the names of vm.cfg and as QEMU knows them. */
 const MODELS = new Map([
   ['rtl8139', 'rtl8139'],
@@ -71,11 +69,10 @@ export function parseNetworkInterface(
   const said = (key: NetworkInterfaceKey, why: string): string =>
     `${quote(options.get(key) ?? '')} in ${quote(item)} ${why}`;
   const mac = options.get('mac')?.toLowerCase() ?? newMac();
-  if (!MAC.test(mac)) return said('mac', 'is no MAC address such as 00:16:3e:12:34:56');
-  // The lowest bit of the first byte marks a group of cards, which no card can be (IEEE 802).
-  if ((Number.parseInt(mac.slice(0, 2), 16) & 1) === 1) return said('mac', 'is the address of a group, not of a card');
+  const macReason = whyNoMac(mac);
+  if (macReason !== undefined) return said('mac', macReason);
   const bridge = options.get('bridge') ?? defaultBridge;
-  if (bridge !== undefined && !HOST_NAME.test(bridge)) return said('bridge', 'is no name of a bridge');
+  if (bridge !== undefined && !hostInterfacePattern.test(bridge)) return said('bridge', 'is no name of a bridge');
   const type = options.get('type') ?? (kind === 'hvm' ? 'ioemu' : 'netfront');
   if (!['ioemu', 'netfront', 'vif'].includes(type)) return said('type', 'is no type; netfront and ioemu are');
   const wanted = options.get('model');
@@ -83,7 +80,7 @@ export function parseNetworkInterface(
   if (wanted !== undefined && model === undefined)
     return said('model', `is no model; ${[...MODELS.keys()].join(', ')} are`);
   const hostName = options.get('vifname');
-  if (hostName !== undefined && (!HOST_NAME.test(hostName) || /^(?:lo|\.\.?)$/.test(hostName)))
+  if (hostName !== undefined && (!hostInterfacePattern.test(hostName) || /^(?:lo|\.\.?)$/.test(hostName)))
     return said('vifname', 'is no name of a network interface; up to 15 letters, digits and _ . - are');
   const rate = options.get('rate');
   const rateLimit = rate === undefined ? undefined : parseRate(rate);
