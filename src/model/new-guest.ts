@@ -82,8 +82,11 @@ export interface NewGuestDisplay {
 }
 
 export type NewGuestInstall =
-  /** A CD image in a repository; only a guest with firmware boots it. */
-  | { readonly from: 'iso'; readonly iso: string }
+  /**
+   * A CD image in a repository; only a guest with firmware boots it. With `live` it is what the guest boots for good, and not only
+   * until there is a system on a disk.
+   */
+  | { readonly from: 'iso'; readonly iso: string; readonly live?: boolean }
   /** A directory of a distribution on http, ftp, nfs or this server; its kernel is started with the arguments. */
   | { readonly from: 'tree'; readonly location: string; readonly arguments: string }
   /** The firmware's network boot. */
@@ -247,7 +250,7 @@ function displayOf(guest: PlainStruct): NewGuestDisplay | undefined {
 }
 
 const INSTALL_MEMBERS = {
-  iso: ['from', 'iso'],
+  iso: ['from', 'iso', 'live'],
   tree: ['from', 'location', 'arguments'],
   network: ['from'],
   disk: ['from'],
@@ -262,7 +265,12 @@ function installOf(guest: PlainStruct, type: NewGuest['type']): NewGuestInstall 
     install.fail('from', `is ${from}`, 'a paravirtual guest has no firmware to boot it; tree or disk is needed');
   if (type === 'hvm' && from === 'tree')
     install.fail('from', 'is tree', 'a guest with firmware boots no kernel of a tree; iso, network or disk is needed');
-  if (from === 'iso') return { from, iso: install.required('iso', install.text('iso', pathRule)) };
+  if (from === 'iso')
+    return present({
+      from,
+      iso: install.required('iso', install.text('iso', pathRule)),
+      live: install.flag('live'),
+    });
   if (from !== 'tree') return { from };
   const location = install.required('location', install.text('location', locationRule));
   return { from, location, arguments: install.text('arguments', argumentsRule) ?? '' };

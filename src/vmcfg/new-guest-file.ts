@@ -35,14 +35,16 @@ const XEN_DISKS = Array.from('abcdefghijklmnopqrstuvwxyz', letter => `xvd${lette
 const FIRST_BEYOND_IDE = 'xvde';
 
 /**
- * The disks of a new guest in the order of its file, that of the installation behind them. Images without a name are
+ * The disks of a new guest in the order of its file, the medium of the installation among them. Images without a name are
  * System.img, disk2.img, … in the guest's directory.
  * @throws AgentError BAD_VALUE when there is no place left for one
  */
 export function placeDisks(path: GuestPath, guest: NewGuest): readonly PlacedDisk[] {
   const { install } = guest;
   const medium: readonly NewGuestDisk[] = install.from === 'iso' ? [{ kind: 'cdrom', file: install.iso }] : [];
-  const wanted = [...guest.disks, ...medium];
+  const isLive = install.from === 'iso' && install.live === true;
+  // What is tried first stands first (guide, appendix E).
+  const wanted = isLive ? [...medium, ...guest.disks] : [...guest.disks, ...medium];
   const files = new Set(wanted.flatMap(({ file }) => (file === undefined ? [] : [file])));
   const targets = new Set(wanted.flatMap(({ target }) => (target === undefined ? [] : [target])));
   const placeOf = (disk: NewGuestDisk): string => disk.target ?? takeFirst(candidatesFor(guest, disk), targets);
@@ -126,17 +128,29 @@ export function newGuestFile(path: GuestPath, guest: NewGuest, filled: FilledVal
 
 /** As files of the original have them (guide, appendix C); what the system inside needs otherwise is among the further keys. */
 function machineKeys({ install }: NewGuest): readonly (readonly [string, ConfigValue])[] {
-  const order = { iso: 'cd', network: 'cn', disk: 'c', tree: 'c' }[install.from];
   return [
     ['builder', 'hvm'],
     ['kernel', '/usr/lib/xen/boot/hvmloader'],
     ['device_model', '/usr/lib/xen/bin/qemu-dm'],
-    ['boot', order],
+    ['boot', bootOrder(install)],
     ['acpi', 1],
     ['apic', 1],
     ['pae', 1],
     ['serial', 'pty'],
   ];
+}
+
+/** Letters of trial: the medium stays there once there is a system on the disk. */
+function bootOrder(install: NewGuest['install']): string {
+  switch (install.from) {
+    case 'iso':
+      return install.live === true ? 'dc' : 'cd';
+    case 'network':
+      return 'cn';
+    case 'disk':
+    case 'tree':
+      return 'c';
+  }
 }
 
 function furtherKeys({ keys = {} }: NewGuest): readonly (readonly [string, ConfigValue])[] {

@@ -127,6 +127,12 @@ vncunused = 1
     });
   });
 
+  it('boots a live CD for good, and has it before the disks', () => {
+    const { boot, disks } = read({ ...hvm, install: { from: 'iso', iso: '/OVS/iso_pool/live.iso', live: true } });
+    expect(boot).toEqual({ from: 'firmware', order: 'dc' });
+    expect(disks.map(({ target }) => target)).toEqual(['hdc', 'hda']);
+  });
+
   it('has disks beside the CD, and further ones beyond IDE', () => {
     const sizes = Array.from({ length: 5 }, () => ({ size: 1 }));
     expect(read({ ...hvm, disks: sizes }).disks.map(({ source, target }) => `${target} ${source ?? ''}`)).toEqual([
@@ -166,7 +172,7 @@ vncunused = 1
     ['a model that is none', { vifs: [{ model: 'ne1000' }] }, 'is no model'],
     ['more cards than addresses', { vifs: [{}, {}, {}] }, 'has no MAC address'],
   ])('is refused with %s', (_what, changes, reason) => {
-    const failure = failureOf(() => newGuestFile(path, { ...hvm, ...changes } as NewGuest, filled));
+    const failure = failureOf(() => newGuestFile(path, { ...hvm, ...changes }, filled));
     expect(failure.code).toBe('BAD_VALUE');
     expect(failure.message).toContain(reason);
   });
