@@ -25,8 +25,7 @@ export async function showJobs(paths: AgentPaths, { follow, json }: JobOptions):
     else await print(`${jobLines(jobs, process.stdout.columns || 160, 1000, systemClock.now()).join('\n')}\n`);
     return;
   }
-  const screen = json !== true && process.stdout.isTTY ? new Redrawn() : new Appended(json === true);
-  const last = await followJobs(ask, screen, untilInterrupted(), typeof follow === 'string');
+  const last = await followJobs(ask, jobScreen(json === true), untilInterrupted(), typeof follow === 'string');
   if (last !== undefined) process.exitCode = exitCodeOf(last);
 }
 
@@ -41,6 +40,11 @@ export interface JobScreen {
   show(jobs: readonly Job[]): Promise<void>;
   /** Says what is no job. */
   tell(text: string): void;
+}
+
+/** The terminal where there is one. */
+export function jobScreen(isJson: boolean): JobScreen {
+  return !isJson && process.stdout.isTTY ? new Redrawn() : new Appended(isJson);
 }
 
 /**

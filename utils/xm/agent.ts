@@ -24,6 +24,8 @@ export interface GuestRow {
   readonly memory?: number;
   readonly vcpus?: number;
   readonly uuid?: string;
+  /** TCP port of its VNC server while it has one. */
+  readonly vnc_port?: number;
 }
 
 const ANSWER_MS = 60_000;
