@@ -24,9 +24,10 @@ export const bridgeRule: TextRule = { pattern: hostInterfacePattern, needed: 'th
 export const modelRule: TextRule = { pattern: /^[A-Za-z0-9_-]{1,32}$/, needed: 'one word' };
 export const scriptRule: TextRule = { pattern: /^[A-Za-z0-9_./-]{1,255}$/, needed: 'the name of a script' };
 export const keymapRule: TextRule = { pattern: keymapPattern, needed: 'a keyboard layout such as en-us' };
+/** Readers of vm.cfg take blanks at its ends away. */
 export const passwordRule: TextRule = {
-  pattern: /^[^,\p{C}]{0,64}$/u,
-  needed: 'a text of 64 characters at most, without commas,',
+  pattern: /^(?!\p{Z})[^,\p{C}]{0,64}(?<!\p{Z})$/u,
+  needed: 'a text of 64 characters at most, without commas, and without blanks at its ends,',
 };
 export const macRule: TextRule = { pattern: /^.{17}$/, needed: 'a MAC address such as 00:16:3e:12:34:56' };
 /** Its form is looked at once more by what knows addresses. */

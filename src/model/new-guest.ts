@@ -16,7 +16,7 @@ import {
   targetRule,
   uuidRule,
 } from './new-guest-texts.ts';
-import { PlainStruct, present } from './plain-struct.ts';
+import { PlainStruct, present, refuseTwice } from './plain-struct.ts';
 
 /**
  * A guest that is to be made, in plain values as they travel and as a job keeps them. What is left out is left to the agent.
@@ -277,22 +277,13 @@ function installOf(guest: PlainStruct, type: NewGuest['type']): NewGuestInstall 
 }
 
 /** A CD runs by itself; what is installed elsewhere, or is there already, needs a disk. */
-function requireBootable(guest: PlainStruct, { from }: NewGuestInstall, disks: readonly NewGuestDisk[]): void {
+function requireBootable(guest: PlainStruct, install: NewGuestInstall, disks: readonly NewGuestDisk[]): void {
+  const { from } = install;
+  if (install.from === 'iso' && disks.some(({ file }) => file === install.iso))
+    guest.fail('install', 'names an image that is among the disks', 'leave it out there');
   const first = disks.find(disk => disk.kind !== 'cdrom');
   if (!first && (from === 'tree' || from === 'disk'))
     guest.fail('disks', 'holds no disk', `a guest that is installed from ${from} boots from one`);
   if (from === 'disk' && first?.size !== undefined)
     guest.fail('disks', 'begins with one that is made empty', 'install from disk needs one with a system on it');
-}
-
-function refuseTwice<T>(
-  structs: readonly PlainStruct[] | undefined,
-  items: readonly T[] | undefined,
-  names: readonly (keyof T & string)[],
-): void {
-  for (const name of names) {
-    const values = (items ?? []).map(item => item[name]);
-    const twice = values.findIndex((value, index) => value !== undefined && values.indexOf(value) !== index);
-    structs?.[twice]?.fail(name, 'stands there twice', 'each needs its own');
-  }
 }

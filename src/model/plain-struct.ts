@@ -121,6 +121,24 @@ export class PlainStruct {
   }
 }
 
+/**
+ * Refuses items of an array of which two have the same value of a member that must differ.
+ * @param structs as they came, for the name of the place
+ * @param items the same, as they were read
+ * @throws AgentError BAD_VALUE
+ */
+export function refuseTwice<T>(
+  structs: readonly PlainStruct[] | undefined,
+  items: readonly T[] | undefined,
+  names: readonly (keyof T & string)[],
+): void {
+  for (const name of names) {
+    const values = (items ?? []).map(item => item[name]);
+    const twice = values.findIndex((value, index) => value !== undefined && values.indexOf(value) !== index);
+    structs?.[twice]?.fail(name, 'stands there twice', 'each needs its own');
+  }
+}
+
 /** Structs of XML-RPC have no prototype, those of JSON have the usual one; dates and bytes are none. */
 function isStruct(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;

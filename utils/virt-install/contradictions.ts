@@ -4,7 +4,7 @@ import type { InstallOptions } from './options.ts';
 
 type Given = (options: InstallOptions) => boolean;
 
-/** What cannot be, and the sentence that says so: those of virt-install and cli.py of python-virtinst 0.300, where it has one. */
+/** What cannot be, and the sentence that says so: those of virt-install and cli.py of python-virtinst, where they have one. */
 const CONTRADICTIONS: readonly (readonly [Given, string])[] = [
   [({ hvm, paravirt }) => hvm === true && paravirt === true, "Can't do both --hvm and --paravirt"],
   [

@@ -84,7 +84,7 @@ async function giveUp(
   return followJobs(ask, screen, new AbortController().signal, true, clock);
 }
 
-/** What is said at the end, in the words of virtinst 0.300 and 0.400, with our programs in place of virsh. */
+/** What is said at the end, in the words of virtinst, with our programs in place of virsh. */
 const SENTENCES = {
   inProgress:
     'Domain installation still in progress.  You can reconnect to \nthe console to complete the installation process.',

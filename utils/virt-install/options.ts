@@ -55,7 +55,7 @@ export interface InstallOptions {
   readonly root: string;
 }
 
-/** The options of virt-install of python-virtinst 0.300 and 0.400 (virt-install(1)) in their order there, then our own. */
+/** The options of virt-install of python-virtinst about its release 0.400 (virt-install(1)), then our own. */
 export function withInstallOptions(program: Command): Command {
   return withRoot(
     program

@@ -4,9 +4,10 @@ import { mostVcpus } from '../../src/model/guest-values.ts';
 import { parseFlag } from '../../src/vmcfg/flags.ts';
 
 /**
- * The questions, word for word those of python-virtinst 0.300: `kind`, `diskOfSize`, `location`, `cdrom`, `overwrite` of its virt-install,
- * the others of its cli.py. `disk` is older (0.100 to 0.200): it is what guides of the time show. An empty answer to it, which virtinst did
- * not take, stands for an image in the guest's own directory.
+ * The questions, word for word those of python-virtinst before its release 0.400: `kind`, `disk`, `diskOfSize`, `diskSize`, `overwrite`,
+ * `location` and `cdrom` of its virt-install, the others of its cli.py. `disk` is in the older of its two forms, which guides of the
+ * time show; the later one says "(file path)". An empty answer to it, which virtinst did not take, stands for an image in the guest's
+ * own directory.
  */
 export const questions = {
   kind: 'Would you like a fully virtualized guest (yes or no)?  This will allow you to run unmodified operating systems.',
@@ -27,7 +28,7 @@ export const questions = {
   vcpus: 'How many VCPUs should be attached?',
 } as const;
 
-/** Least memory for an installation (virtinst 0.400; 0.300 had 256, which systems without a graphical installer do not need). */
+/** Least memory for an installation, that of virtinst's later releases; earlier ones wanted 256, which many systems do not need. */
 const LEAST_MEMORY_MIB = 64;
 
 /** Longest name that virtinst takes. */

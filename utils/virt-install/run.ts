@@ -40,16 +40,17 @@ export async function install(options: InstallOptions): Promise<void> {
 }
 
 async function interviewed(options: InstallOptions, paths: AgentPaths, processors: number): Promise<Answers> {
-  const prompter = new Prompter();
+  // Only where something is asked: what a script holds at standard input is else its own.
+  let prompter: Prompter | undefined;
   try {
     const interview = new Interview({
-      ask: prompt => prompter.ask(prompt),
+      ask: prompt => (prompter ??= new Prompter()).ask(prompt),
       say: line => void process.stdout.write(`${line}\n`),
       isForced: options.force === true,
     });
     return await completeAnswers(options, interview, viewServer(paths, processors, process.cwd()));
   } finally {
-    prompter.close();
+    prompter?.close();
   }
 }
 

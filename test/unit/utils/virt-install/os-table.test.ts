@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { knownKeys } from '../../../../src/vmcfg/known-keys.ts';
 import { profileOf, systemTypes, variantsOf } from '../../../../utils/virt-install/os-table.ts';
@@ -40,6 +42,18 @@ describe('the table of systems', () => {
       expect(profileOf('linux', name).advice).toContain('clock=pit divider=10 notsc');
     for (const name of ['rhel6', 'ol9', 'debian12', 'win2k8'])
       expect(profileOf(undefined, name).advice).toBeUndefined();
+  });
+
+  it('is listed in the document for operators, name by name', () => {
+    const text = readFileSync(resolve(import.meta.dirname, '../../../../docs/virt-install.md'), 'utf8');
+    const systems = text.slice(text.indexOf('## Systems'), text.indexOf('## What differs'));
+    const listed = [...systems.matchAll(/`([a-z][a-z-]*)([\d.]*\w*)`(?: (to|and) `\1(\d+)`)?/g)].flatMap(
+      ([, name = '', first = '', range, last]) =>
+        range === 'to'
+          ? Array.from({ length: Number(last) - Number(first) + 1 }, (_, index) => `${name}${Number(first) + index}`)
+          : [`${name}${first}`, ...(last === undefined ? [] : [`${name}${last}`])],
+    );
+    expect(all.map(([, variant]) => variant).filter(variant => !listed.includes(variant))).toEqual([]);
   });
 
   it('takes capital letters as small ones', () => {
