@@ -21,13 +21,18 @@ export interface FileOwner {
 /** What follows the name of a file in that of one that was not finished. */
 export const UNFINISHED_FILE = /^\.[0-9a-f]{12}\.new$/;
 
+/** A name for the file while it is not finished, which nobody else has. */
+export function unfinishedNameOf(path: string): string {
+  return `${path}.${randomBytes(6).toString('hex')}.new`;
+}
+
 /**
  * Writes a file so that readers, and a crash, find the old text or the new one and nothing between.
  * @param mode permission bits of the file, whatever the umask is
  * @param owner of the file; whoever writes it when left out
  */
 export function writeFileAtomically(path: string, data: string | Uint8Array, mode: number, owner?: FileOwner): void {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
+  const temporary = unfinishedNameOf(path);
   const descriptor = openSync(temporary, 'wx', 0o600);
   try {
     try {

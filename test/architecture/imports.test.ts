@@ -15,6 +15,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   bootloader: ['errors.ts', 'model', 'host'],
   store: ['errors.ts', 'model'],
   peers: ['errors.ts', 'model', 'xmlrpc'],
+  transfers: ['errors.ts', 'model', 'host'],
+  'install-trees': ['errors.ts', 'model', 'host', 'transfers'],
   drivers: ['errors.ts', 'model', 'host'],
   operations: ['errors.ts', 'model', 'store', 'host'],
   services: ['errors.ts', 'model', 'vmcfg', 'operations', 'drivers/driver.ts', 'peers/peer.ts', 'store', 'host'],
