@@ -106,9 +106,9 @@ function fetchFrom(source: UrlSource, args: readonly string[], options: ReachOpt
   return piece;
 }
 
-/** `-q` must be first: a curlrc could add anything. */
+/** `-q` must be first: a curlrc could add anything. Without `--no-buffer` the last bytes before a stall would wait with it. */
 function curlArguments(source: UrlSource, args: readonly string[]): string[] {
-  const fixed = ['-q', '--config', '-', '--proto', '=ftp', '--globoff', '--silent', '--show-error'];
+  const fixed = ['-q', '--config', '-', '--proto', '=ftp', '--globoff', '--no-buffer', '--silent', '--show-error'];
   return [...fixed, ...args, '--url', source.url];
 }
 

@@ -100,7 +100,7 @@ class HttpOrigin implements Origin {
     if (headers.etag !== undefined && headers.etag !== this.#headers.etag) throw this.#changed();
     const [, from, last, total] =
       /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(headers['content-range'] ?? '') ?? [];
-    if (offset === 0 || Number(from) !== offset || Number(last) >= Number(total)) {
+    if (offset === 0 || Number(from) !== offset || Number(last) !== Number(total) - 1) {
       throw new AgentError(
         'HOST',
         `fetch ${this.#name}: asked for what follows byte ${offset}, the server sent ${quote(headers['content-range'] ?? 'a part without a range')}; see to the server, and begin again`,

@@ -34,7 +34,7 @@ export class FtpServer {
 
   static async start(): Promise<FtpServer> {
     const server = new FtpServer();
-    server.#port = await server.#listen(socket => new FtpSession(server, socket));
+    server.#port = await server.listen(socket => new FtpSession(server, socket));
     onTestFinished(() => {
       for (const socket of server.#sockets) socket.destroy();
       for (const listening of server.#servers) listening.close();
@@ -53,12 +53,8 @@ export class FtpServer {
     return [...new Set(below.map(path => path.slice(prefix.length).split('/')[0]!))];
   }
 
-  async openDataPort(connected: (socket: Socket) => void): Promise<number> {
-    const port = await this.#listen(connected);
-    return port;
-  }
-
-  async #listen(connected: (socket: Socket) => void): Promise<number> {
+  /** @returns the port of a new server */
+  async listen(connected: (socket: Socket) => void): Promise<number> {
     const server = createServer(socket => {
       this.#sockets.add(socket);
       socket.on('error', () => undefined);
@@ -90,7 +86,7 @@ class FtpSession {
       this.#text += text;
       const lines = this.#text.split('\r\n');
       this.#text = lines.pop()!;
-      for (const line of lines) done = done.then(() => this.#obey(line));
+      for (const line of lines) done = done.then(async () => this.#reply(await this.#answer(line)));
     });
   }
 
@@ -98,46 +94,54 @@ class FtpSession {
     if (this.#control.writable) this.#control.write(`${text}\r\n`);
   }
 
-  async #obey(line: string): Promise<void> {
+  /** @returns the reply */
+  async #answer(line: string): Promise<string> {
     this.#server.commands.push(line);
     const [, verb = '', argument = ''] = /^(\S+) ?(.*)$/.exec(line) ?? [];
     const path = this.#absolute(argument);
     const file = this.#server.files.get(path);
     switch (verb.toUpperCase()) {
       case 'USER':
-        return this.#reply('331 password?');
+        return '331 password?';
       case 'PASS': {
         const isRight = this.#server.password === undefined || this.#server.password === argument;
-        return this.#reply(isRight ? '230 welcome' : '530 no');
+        return isRight ? '230 welcome' : '530 no';
       }
       case 'PWD':
-        return this.#reply('257 "/" is it');
+        return '257 "/" is it';
       case 'TYPE':
-        return this.#reply('200 as you like');
+        return '200 as you like';
       case 'CWD':
-        if (path !== '/' && this.#server.namesIn(path).length === 0) return this.#reply('550 no such directory');
+        if (path !== '/' && this.#server.namesIn(path).length === 0) return '550 no such directory';
         this.#directory = path;
-        return this.#reply('250 there');
+        return '250 there';
       case 'EPSV':
         return this.#openData();
       case 'SIZE':
-        return this.#reply(file ? `213 ${file.bytes.length}` : '550 no such file');
+        return file ? `213 ${file.bytes.length}` : '550 no such file';
       case 'MDTM':
-        if (!this.#server.knowsTimes) return this.#reply('502 what?');
-        return this.#reply(file ? `213 ${file.changed}` : '550 no such file');
+        if (!this.#server.knowsTimes) return '502 what?';
+        return file ? `213 ${file.changed}` : '550 no such file';
       case 'REST':
-        if (!this.#server.knowsRest) return this.#reply('502 what?');
+        if (!this.#server.knowsRest) return '502 what?';
         this.#offset = Number(argument);
-        return this.#reply('350 from there');
+        return '350 from there';
       case 'RETR':
         this.#server.beforeTransfer();
         return this.#send(this.#server.files.get(path)?.bytes.subarray(this.#offset), this.#server.faults.shift());
       case 'NLST':
-        return this.#send(Buffer.from(this.#server.namesIn(this.#directory).map(name => `${name}\r\n`).join('')));
+        return this.#send(
+          Buffer.from(
+            this.#server
+              .namesIn(this.#directory)
+              .map(name => `${name}\r\n`)
+              .join(''),
+          ),
+        );
       case 'QUIT':
-        return this.#reply('221 bye');
+        return '221 bye';
       default:
-        return this.#reply('502 what?');
+        return '502 what?';
     }
   }
 
@@ -146,28 +150,31 @@ class FtpSession {
     return this.#directory === '/' ? `/${argument}` : `${this.#directory}/${argument}`;
   }
 
-  async #openData(): Promise<void> {
+  async #openData(): Promise<string> {
     let connected: (socket: Socket) => void = () => undefined;
     this.#data = new Promise(resolve => {
       connected = resolve;
     });
-    const port = await this.#server.openDataPort(socket => connected(socket));
-    this.#reply(`229 go (|||${port}|)`);
+    const port = await this.#server.listen(socket => connected(socket));
+    return `229 go (|||${port}|)`;
   }
 
-  async #send(bytes: Buffer | undefined, fault?: FtpFault): Promise<void> {
+  async #send(bytes: Buffer | undefined, fault?: FtpFault): Promise<string> {
     this.#offset = 0;
-    if (!bytes || !this.#data) return this.#reply('550 no such file');
+    if (!bytes || !this.#data) return '550 no such file';
     this.#reply('150 here it comes');
     const data = await this.#data;
     if (!fault) {
-      data.end(bytes, () => this.#reply('226 done'));
-      return;
+      await new Promise<void>(resolve => {
+        data.end(bytes, resolve);
+      });
+      return '226 done';
     }
-    data.write(bytes.subarray(0, fault.afterBytes), () => {
-      if (fault.stalls) return;
-      data.end();
-      this.#control.end('426 cut\r\n');
+    await new Promise<void>(resolve => {
+      data.write(bytes.subarray(0, fault.afterBytes), () => resolve());
     });
+    if (fault.stalls) return new Promise(() => undefined);
+    data.end();
+    return '426 cut';
   }
 }
