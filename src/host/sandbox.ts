@@ -120,7 +120,7 @@ function sandboxArguments(options: SandboxOptions, user: number, command: readon
     ...['--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...['--die-with-parent', '--new-session', '--hostname', 'sandbox'],
     ...['--perms', '0755', '--dir', '/usr'],
-    ...['--ro-bind', '/usr/bin', '/usr/bin', '--ro-bind', '/usr/lib', '/usr/lib'],
+    ...['--ro-bind', '/usr/bin', '/usr/bin', '--ro-bind', '/usr/sbin', '/usr/sbin', '--ro-bind', '/usr/lib', '/usr/lib'],
     ...['--ro-bind-try', '/usr/lib64', '/usr/lib64'],
     ...['--symlink', 'usr/bin', '/bin', '--symlink', 'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64'],
     ...(file === undefined ? [] : ['--ro-bind', file, SANDBOXED_FILE]),
