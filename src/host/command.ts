@@ -14,7 +14,10 @@ export interface CommandResult {
 export interface CommandOptions {
   /** The command and all that it started are killed after this time. */
   readonly timeoutMs: number;
-  /** Most bytes kept of each of its outputs; a command that writes more is killed. */
+  /**
+   * Most bytes of its standard output; a command that writes more is killed. Its standard error is kept in memory, and is held to
+   * 4 MiB as well.
+   */
   readonly outputLimitBytes?: number;
   /** What the command reads; nothing when left out. A stream that fails fails the command. */
   readonly input?: string | Readable;
@@ -56,18 +59,18 @@ export function runCommand(program: string, args: readonly string[], options: Co
     const giveUp = (): void => fail(new AgentError('CANCELLED', `run ${program}: it was given up`));
     options.signal?.addEventListener('abort', giveUp, { once: true });
     if (options.signal?.aborted) giveUp();
-    const collect = (parts: Buffer[] | undefined) => {
+    const collect = (parts: Buffer[] | undefined, mostBytes: number) => {
       let size = 0;
       return (part: Buffer): void => {
         size += part.length;
-        if (size > limit)
-          fail(new AgentError('HOST', `run ${program}: it wrote more than ${limit} bytes; it was killed`));
+        if (size > mostBytes)
+          fail(new AgentError('HOST', `run ${program}: it wrote more than ${mostBytes} bytes; it was killed`));
         else parts?.push(part);
       };
     };
     feed(child.stdin, options.input ?? '', fail);
-    child.stdout.on('data', collect(options.output ? undefined : stdout));
-    child.stderr.on('data', collect(stderr));
+    child.stdout.on('data', collect(options.output ? undefined : stdout, limit));
+    child.stderr.on('data', collect(stderr, Math.min(limit, DEFAULT_OUTPUT_LIMIT_BYTES)));
     child.on('error', cause => fail(notStarted(program, 'is it installed?', cause)));
     const delivered = options.output ? pipeline(child.stdout, options.output) : Promise.resolve();
     delivered.catch((cause: unknown) =>

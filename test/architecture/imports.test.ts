@@ -13,7 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   xmlrpc: ['errors.ts', 'model'],
   vmcfg: ['errors.ts', 'model'],
   bootloader: ['errors.ts', 'model', 'host'],
-  'image-files': ['errors.ts', 'model', 'host', 'bootloader'],
+  archives: ['errors.ts', 'model', 'host'],
   store: ['errors.ts', 'model'],
   peers: ['errors.ts', 'model', 'xmlrpc'],
   transfers: ['errors.ts', 'model', 'host'],
