@@ -14,8 +14,8 @@ export interface FoundMenu {
 }
 
 /** Where pygrub looks, in its order: a volume is the root of the guest, or what it mounts at /boot. */
-const grub2Menus = ['/boot/grub/grub.cfg', '/grub/grub.cfg', '/boot/grub2/grub.cfg', '/grub2/grub.cfg'];
-const grub1Menus = ['/boot/grub/menu.lst', '/boot/grub/grub.conf', '/grub/menu.lst', '/grub/grub.conf'];
+export const grub2Menus = ['/boot/grub/grub.cfg', '/grub/grub.cfg', '/boot/grub2/grub.cfg', '/grub2/grub.cfg'];
+export const grub1Menus = ['/boot/grub/menu.lst', '/boot/grub/grub.conf', '/grub/menu.lst', '/grub/grub.conf'];
 
 const ENVIRONMENT_LIMIT_BYTES = 16 * 1024;
 const LOADER_ENTRY_LIMIT_BYTES = 16 * 1024;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync, utimesSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { rename, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/host/clock.ts';
@@ -130,7 +131,10 @@ describe('an image stays as it was', () => {
     const image = newDisk();
     const before = digestOf(image);
     const giveUp = new AbortController();
-    const beforeReplacing = (): Promise<void> => Promise.resolve(giveUp.abort());
+    const beforeReplacing = async (): Promise<void> => {
+      giveUp.abort();
+      await Promise.resolve();
+    };
     expect(
       await failureOf(change(image, '/etc/fstab', 'x', { beforeReplacing }, { signal: giveUp.signal })),
     ).toMatchObject({ code: 'CANCELLED' });
@@ -139,12 +143,12 @@ describe('an image stays as it was', () => {
 
   it('when somebody else writes to it or replaces it meanwhile', async () => {
     const image = newDisk();
-    const touch = (): Promise<void> => Promise.resolve(utimesSync(image, 1, 1));
+    const touch = (): Promise<void> => utimes(image, 1, 1);
     expect(await failureOf(change(image, '/etc/fstab', 'x', { beforeReplacing: touch }))).toMatchObject({
       code: 'STALE',
     });
     const other = newDisk();
-    const replace = (): Promise<void> => Promise.resolve(renameSync(other, image));
+    const replace = (): Promise<void> => rename(other, image);
     const expected = digestOf(other);
     expect(await failureOf(change(image, '/etc/fstab', 'x', { beforeReplacing: replace }))).toMatchObject({
       code: 'STALE',

@@ -7,5 +7,5 @@ export async function failureOf(work: Promise<unknown>): Promise<AgentError> {
     (reason: unknown) => reason,
   );
   if (error instanceof AgentError) return error;
-  throw error ?? new Error('nothing was refused');
+  throw new Error('nothing was refused', { cause: error });
 }
