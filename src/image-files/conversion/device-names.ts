@@ -8,25 +8,28 @@ export interface EmulatedDisk {
 }
 
 /**
- * What becomes of each disk. IDE disks keep their letter and others get the first that is free. Kernels with libata call IDE
+ * What becomes of each disk. A disk keeps its letter where no other has it, else it gets the first that is free. Kernels with libata call IDE
  * disks sda, sdb…, one after the other without the drives: such names lead to the same disks, where no disk is a SCSI one.
  */
 export function paravirtualNames(disks: readonly EmulatedDisk[]): DiskNames {
   const names = new Map<string, string>();
-  const isScsi = ({ target }: EmulatedDisk): boolean => target.startsWith('sd');
-  for (const { target } of disks.filter(disk => !isScsi(disk))) names.set(target, target.replace(/^hd/, 'xvd'));
-  const letters = [...'abcdefghijklmnopqrstuvwxyz'];
-  for (const { target } of disks.filter(isScsi)) {
-    const letter = letters.find(free => ![...names.values()].includes(`xvd${free}`));
-    if (letter !== undefined) names.set(target, `xvd${letter}`);
+  const ofKind = (kind: string): EmulatedDisk[] => disks.filter(({ target }) => target.startsWith(kind));
+  for (const { target } of [...ofKind('xvd'), ...ofKind('hd'), ...ofKind('sd')]) {
+    const same = target.replace(/^(?:hd|sd)/, 'xvd');
+    const taken = new Set(names.values());
+    const name = [same, ...LETTERS.map(letter => `xvd${letter}`)].find(free => !taken.has(free));
+    if (name !== undefined) names.set(target, name);
   }
-  if (disks.some(isScsi)) return names;
-  const ide = disks.filter(({ isCdrom, target }) => !isCdrom && target.startsWith('hd'));
-  ide
-    .toSorted((one, other) => (one.target < other.target ? -1 : 1))
-    .forEach(({ target }, index) => names.set(`sd${letters[index] ?? ''}`, target.replace(/^hd/, 'xvd')));
+  if (ofKind('sd').length > 0) return names;
+  ofKind('hd')
+    .filter(({ isCdrom }) => !isCdrom)
+    .map(({ target }) => target)
+    .sort()
+    .forEach((target, index) => names.set(`sd${LETTERS[index] ?? ''}`, names.get(target) ?? target));
   return names;
 }
+
+const LETTERS = Array.from({ length: 26 }, (_, index) => String.fromCharCode('a'.charCodeAt(0) + index));
 
 const EMULATED_NAME = /\/dev\/((?:hd|sd)[a-z]{1,2})(\d{0,2})(?![\w-])/g;
 

@@ -28,19 +28,15 @@ export function rewriteGrub1Menu(text: string, path: string, names: DiskNames): 
   const chosen = chooseEntry(menu, path);
   const left = new Set<string>();
   let entry = -1;
-  let hasDefault = false;
   const changed = mapLines(text, line => {
     if (TITLE.test(line)) entry += 1;
     const [, before, , rest] = entry < 0 ? (DEFAULT.exec(line) ?? []) : [];
-    if (before !== undefined) {
-      hasDefault = true;
-      return `${before}${chosen.index}${rest}`;
-    }
+    if (before !== undefined) return `${before}${chosen.index}${rest}`;
     if (!LINUX_LINE.test(line)) return line;
     const named = withDisksNamed(line, path, names, left);
     return entry === chosen.index ? withConsole(named, chosen.support.console) : named;
   });
-  const complete = hasDefault || chosen.index === 0 ? changed : `default=${chosen.index}\n${changed}`;
+  const complete = menu.defaultEntry !== '' || chosen.index === 0 ? changed : `default=${chosen.index}\n${changed}`;
   return { text: complete, left: [...left], kernel: chosen.kernel, support: chosen.support };
 }
 

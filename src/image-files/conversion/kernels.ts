@@ -29,9 +29,9 @@ export function kernelSupport(file: string): KernelSupport {
   const isOld = compareVersions(version, '2.6.32') < 0;
   const isPatched = /xen/i.test(release);
   const console = isOld && isPatched ? OLD_CONSOLE : CONSOLE;
-  if (isPatched || /uek/i.test(release)) return { kind: 'named', console };
+  if (isPatched || release.includes('uek')) return { kind: 'named', console };
   if (/\.el(?:[89]|\d\d)/.test(release)) return { kind: 'none', console };
-  const isGeneral = compareVersions(version, '3.0') >= 0 || (!isOld && /\.el6/.test(release));
+  const isGeneral = compareVersions(version, '3.0') >= 0 || (!isOld && release.includes('.el6'));
   return { kind: isGeneral ? 'general' : 'none', console };
 }
 

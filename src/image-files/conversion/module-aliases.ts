@@ -18,7 +18,6 @@ const PARAVIRTUAL_ADAPTER = 'xenblk';
  */
 export function rewriteModuleAliases(text: string, path: string, isMain: boolean): Rewritten {
   const left: string[] = [];
-  let hasDisks = false;
   const changed = mapLines(text, line => {
     const [, before, name, blanks, module, rest] = ALIAS.exec(line) ?? [];
     if (name === undefined || module === undefined) return line;
@@ -29,14 +28,20 @@ export function rewriteModuleAliases(text: string, path: string, isMain: boolean
     }
     if (DISK_ADAPTER.test(name)) {
       const isEmulated = EMULATED_ADAPTERS.has(module);
-      if (isEmulated || module === PARAVIRTUAL_ADAPTER) hasDisks = true;
-      else left.push(undecided(path, name, module, PARAVIRTUAL_ADAPTER));
       if (isEmulated) return written(PARAVIRTUAL_ADAPTER);
+      if (module !== PARAVIRTUAL_ADAPTER) left.push(undecided(path, name, module, PARAVIRTUAL_ADAPTER));
     }
     return line;
   });
-  if (!isMain || hasDisks) return { text: changed, left };
+  if (!isMain || namesParavirtualDisks(changed)) return { text: changed, left };
   return { text: withLine(changed, `alias scsi_hostadapter ${PARAVIRTUAL_ADAPTER}`), left };
+}
+
+function namesParavirtualDisks(text: string): boolean {
+  return text.split('\n').some(line => {
+    const [, , name = '', , module] = ALIAS.exec(line) ?? [];
+    return DISK_ADAPTER.test(name) && module === PARAVIRTUAL_ADAPTER;
+  });
 }
 
 function undecided(path: string, name: string, module: string, driver: string): string {

@@ -12,20 +12,12 @@ const CONSOLE_ID = 'co';
  * offer one. A system whose inittab has none, such as one with upstart, sees to its console itself.
  */
 export function rewriteInittab(text: string, console: string): Rewritten {
-  let hasLogins = false;
-  let hasConsole = false;
-  let debianGetty = false;
-  const changed = mapLines(text, line => {
-    const [, program] = LOGIN_LINE.exec(line) ?? [];
-    if (program === undefined) return line;
-    hasLogins = true;
-    debianGetty ||= program === 'getty';
-    const own = line.replace(SERIAL_PORT, console);
-    hasConsole ||= new RegExp(`\\b${console}\\b`).test(own);
-    return own;
-  });
-  if (!hasLogins || hasConsole) return { text: changed, left: [] };
-  const login = debianGetty ? `/sbin/getty ${SPEED} ${console}` : `/sbin/agetty ${console} ${SPEED} vt100-nav`;
+  const changed = mapLines(text, line => (LOGIN_LINE.test(line) ? line.replace(SERIAL_PORT, console) : line));
+  const logins = changed.split('\n').filter(line => LOGIN_LINE.test(line));
+  const hasConsole = logins.some(line => line.split(/[\s/]+/).includes(console));
+  if (logins.length === 0 || hasConsole) return { text: changed, left: [] };
+  const isDebian = logins.some(line => LOGIN_LINE.exec(line)?.[1] === 'getty');
+  const login = isDebian ? `/sbin/getty ${SPEED} ${console}` : `/sbin/agetty ${console} ${SPEED} vt100-nav`;
   return { text: withLine(changed, `${CONSOLE_ID}:2345:respawn:${login}`), left: [] };
 }
 
