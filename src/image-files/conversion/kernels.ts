@@ -12,7 +12,7 @@ export interface KernelSupport {
 /** Version and release of a file such as `/boot/vmlinuz-2.6.18-164.el5xen`. */
 const KERNEL_FILE = /(?:^|\/)(?:vmlinu[xz]|kernel|linux)-(\d+(?:\.\d+)*)(\S*)$/;
 
-/** Xen's own patches call their console xvc0; paravirt_ops in Linux 2.6.23 and later calls it hvc0. */
+/** Xen's own patches, which SUSE carried on for its `-xen` kernels, call their console xvc0; paravirt_ops calls it hvc0. */
 const OLD_CONSOLE = 'xvc0';
 const CONSOLE = 'hvc0';
 
@@ -28,7 +28,7 @@ export function kernelSupport(file: string): KernelSupport {
   }
   const isOld = compareVersions(version, '2.6.32') < 0;
   const isPatched = /xen/i.test(release);
-  const console = isOld && isPatched ? OLD_CONSOLE : CONSOLE;
+  const console = isPatched && (isOld || release.endsWith('-xen')) ? OLD_CONSOLE : CONSOLE;
   if (isPatched || release.includes('uek')) return { kind: 'named', console };
   if (/\.el(?:[89]|\d\d)/.test(release)) return { kind: 'none', console };
   const isGeneral = compareVersions(version, '3.0') >= 0 || (!isOld && release.includes('.el6'));
