@@ -64,7 +64,7 @@ async function run(guest: string, options: Options): Promise<void> {
   const names = paravirtualNames(disks);
   const edited = reader.edit(bytes, path, editor => makeParavirtual(editor, names));
   const image = await findImage(files, path, disks);
-  const parts: ImageProgramParts = { clock: systemClock, timeoutMs: IMAGE_PROGRAM_MS, signal: untilInterrupted() };
+  const parts: ImageProgramParts = { clock: systemClock, timeoutMs: IMAGE_PROGRAM_MS };
   const plan = await planConversion(image, names, parts);
   const shown = [...shownChanges(plan), shownFile(`${path}/vm.cfg`, decodeGuestFile(bytes), decodeGuestFile(edited))];
   if (!options.json) process.stdout.write(planText(plan, shown));
@@ -73,6 +73,7 @@ async function run(guest: string, options: Options): Promise<void> {
     if (process.stdin.isTTY && !options.yes && (await askOnce(`Convert ${path}? [y/N] `)) !== 'y') {
       throw new AgentError('DENIED', `convert ${path}: it was not confirmed; nothing was changed`);
     }
+    const signal = untilInterrupted();
     const beforeReplacing = async (): Promise<void> => {
       await findGuestThatIsDown(paths, path);
       if ((await files.read(path)).digest !== digest) {
@@ -82,7 +83,8 @@ async function run(guest: string, options: Options): Promise<void> {
     if (plan.changes.length > 0) {
       const onCopied = process.stderr.isTTY ? showProgress : undefined;
       const editOptions = { copyTimeoutMs: COPY_MS, beforeReplacing, ...(onCopied && { onCopied }) };
-      await editImage(image, plan.changes, { ...editOptions, ...(keptAs !== undefined && { keepAs: keptAs }) }, parts);
+      const keep = keptAs !== undefined && { keepAs: keptAs };
+      await editImage(image, plan.changes, { ...editOptions, ...keep }, { ...parts, signal });
     }
     await files.write(path, edited, digest);
   }

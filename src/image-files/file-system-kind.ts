@@ -1,6 +1,6 @@
 /** What a partition holds, as far as it matters to who wants to write files into it. */
 export type FileSystemKind =
-  | { readonly name: 'ext'; readonly state: ExtState; readonly freeBytes: number }
+  | { readonly name: 'ext'; readonly state: ExtState }
   | { readonly name: 'lvm' | 'xfs' | 'btrfs' | 'luks' | 'swap' | 'other' };
 
 /**
@@ -20,8 +20,6 @@ const SIGNATURES = [
 
 /** Fields of the superblock of ext2, ext3 and ext4 (Linux, Documentation/filesystems/ext4/super.rst). */
 const SUPERBLOCK = 1024;
-const FREE_BLOCKS_LOW = SUPERBLOCK + 0x0c;
-const LOG_BLOCK_SIZE = SUPERBLOCK + 0x18;
 const MAGIC = SUPERBLOCK + 0x38;
 const STATE = SUPERBLOCK + 0x3a;
 const INCOMPATIBLE_FEATURES = SUPERBLOCK + 0x60;
@@ -29,14 +27,10 @@ const EXT_MAGIC = 0xef53;
 const WAS_UNMOUNTED = 1;
 const HAS_ERRORS = 2;
 const NEEDS_RECOVERY = 0x4;
-const LARGEST_LOG_BLOCK_SIZE = 6;
 
 /** @param head the first 68 KiB of the partition */
 export function recognise(head: Buffer): FileSystemKind {
-  if (head.readUInt16LE(MAGIC) === EXT_MAGIC) {
-    const blockBytes = 1024 << Math.min(LARGEST_LOG_BLOCK_SIZE, head.readUInt32LE(LOG_BLOCK_SIZE));
-    return { name: 'ext', state: extState(head), freeBytes: head.readUInt32LE(FREE_BLOCKS_LOW) * blockBytes };
-  }
+  if (head.readUInt16LE(MAGIC) === EXT_MAGIC) return { name: 'ext', state: extState(head) };
   const found = SIGNATURES.find(([, offset, text]) => head.toString('latin1', offset, offset + text.length) === text);
   return { name: found?.[0] ?? 'other' };
 }

@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, open, rename, link, rm, statfs, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, posix } from 'node:path';
+import { chmod, chown, lstat, open, rename, link, rm, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
 import { AgentError } from '../errors.ts';
 import { syncDirectory } from '../host/atomic-file.ts';
 import { runCheckedCommand } from '../host/command.ts';
@@ -9,6 +8,7 @@ import { SANDBOXED_FILE, SANDBOXED_TARGET } from '../host/sandbox.ts';
 import { deviceOf, type FoundFile, troubleOf } from './ext-volume.ts';
 import { type ImageProgramParts, runImageProgram } from './image-program.ts';
 import type { Partition } from './partitions.ts';
+import { withWorkDirectory } from './work-directory.ts';
 
 /** A file of the image, and what it shall hold. */
 export interface FileChange {
@@ -29,8 +29,9 @@ export interface ImageEditOptions {
 }
 
 const LOOK_MS = 500;
-/** Of a mode: S_IFREG of inode(7). */
+/** Of a mode (inode(7)). */
 const REGULAR_FILE = 0o100000;
+const PERMISSION_BITS = 0o7777;
 /** debugfs, and what e2fsck needs of room to breathe. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
@@ -54,28 +55,26 @@ export async function editImage(
   await requireSpace(image, before.blocks * 512);
   const partitions = [...new Set(changes.map(change => change.partition))];
   for (const partition of partitions) await requireSound(image, partition, parts, { file: image });
-  // In a directory of its own, in which nobody else can reach it.
-  const directory = join(dirname(image), `.${basename(image)}.${randomBytes(6).toString('hex')}.new`);
-  await mkdir(directory, { mode: 0o700 });
-  try {
+  const work = async (directory: string): Promise<void> => {
     const copy = join(directory, 'image');
     await copyImage(image, copy, options, parts);
     for (const change of changes) await replaceFile(copy, join(directory, 'content'), change, parts);
     const target = { path: copy, fileLimitBytes: before.size };
     for (const partition of partitions) await requireSound(image, partition, parts, { target });
-    await chmod(copy, before.mode & 0o7777);
     await chown(copy, before.uid, before.gid);
+    await chmod(copy, before.mode & PERMISSION_BITS);
     await syncFile(copy);
     await options.beforeReplacing?.();
     await requireUnchanged(image, before);
     parts.signal?.throwIfAborted();
     await replaceImage(copy, image, options.keepAs);
+  };
+  try {
+    await withWorkDirectory(image, work);
   } catch (error) {
     throw parts.signal?.aborted
       ? new AgentError('CANCELLED', `change ${image}: it was given up; the image is as it was`, { cause: error })
       : error;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
   }
 }
 

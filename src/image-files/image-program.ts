@@ -10,8 +10,8 @@ export interface ImageProgramParts {
   readonly signal?: AbortSignal;
 }
 
-/** Pages of debugfs and e2fsck for a file system of terabytes; their maps grow with it. */
-const ADDRESS_SPACE_BYTES = 2 * 1024 ** 3;
+/** The maps of debugfs and e2fsck grow with the file system: this is enough for one of terabytes. */
+const ADDRESS_SPACE_BYTES = 1024 ** 3;
 
 /** Runs a program of Debian's e2fsprogs or fdisk on an image, in the sandbox. @throws those of `runSandboxed` */
 export function runImageProgram(

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { rename, utimes } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/host/clock.ts';
 import { ExtVolume } from '../../../src/image-files/ext-volume.ts';
@@ -12,6 +12,7 @@ import { findPartitions } from '../../../src/image-files/partitions.ts';
 import { DiskImages, type Files, writeInto } from '../../support/disk-image.ts';
 import { failureOf } from './refusal.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
+import { waitUntil } from '../../support/wait.ts';
 
 const parts: ImageProgramParts = { clock: systemClock, timeoutMs: 30_000 };
 const LIMIT = 64 * 1024;
@@ -163,6 +164,28 @@ describe('an image stays as it was', () => {
     const error = await failureOf(change(image, '/etc/fstab', 'x'));
     expect(error.message).toMatch(/^check the file system in partition 1 of .*: e2fsck finds it damaged; repair it/);
     expect([digestOf(image), besides(image)]).toEqual([before, []]);
+  });
+});
+
+describe('a copy beside an image', () => {
+  it('that a killed process has left is removed', async () => {
+    const image = newDisk();
+    const left = join(dirname(image), `.${basename(image)}.0123456789ab.new`);
+    mkdirSync(left);
+    writeFileSync(join(left, 'image'), 'half');
+    await change(image, '/etc/fstab', 'new\n');
+    expect(besides(image)).toEqual([]);
+  });
+
+  it('that is being worked on is left alone, and a second change is refused', async () => {
+    const image = newDisk();
+    const error = await new Promise(resolve => {
+      const beforeReplacing = (): Promise<void> => failureOf(change(image, '/etc/fstab', 'other')).then(resolve);
+      void change(image, '/etc/fstab', 'new\n', { beforeReplacing }).then(resolve, resolve);
+    });
+    expect(error).toMatchObject({ code: 'IN_USE', message: expect.stringContaining('works on a copy') as string });
+    await waitUntil('the first is done', () => besides(image).length === 0);
+    expect((await (await volumeOf(image)).readFile('/etc/fstab', LIMIT))?.text).toBe('new\n');
   });
 });
 
