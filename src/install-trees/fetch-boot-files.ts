@@ -1,5 +1,6 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AgentError, messageOf } from '../errors.ts';
 import { syncDirectory, unfinishedNameOf } from '../host/atomic-file.ts';
@@ -70,11 +71,7 @@ async function fetchInto(file: string, from: TreeFile, options: TransferOptions)
   const target = await open(file, 'wx', 0o600);
   try {
     const { stream } = await openTransfer(from.source, options);
-    await pipeline(
-      stream,
-      new ChecksumStream(from.source, from.sha256),
-      target.createWriteStream({ autoClose: false }),
-    );
+    await pipeline(stream, new ChecksumStream(from.source, from.sha256), sinkInto(target));
     const { size } = await target.stat();
     if (size > 0) {
       await target.sync();
@@ -87,6 +84,15 @@ async function fetchInto(file: string, from: TreeFile, options: TransferOptions)
   } finally {
     await target.close();
   }
+}
+
+/** Leaves the file open, so that it can be brought to the disk before it is closed. */
+function sinkInto(target: FileHandle): Writable {
+  return new Writable({
+    write(piece: Buffer, _encoding, callback) {
+      target.writeFile(piece).then(() => callback(), callback);
+    },
+  });
 }
 
 async function nameThem(fetched: readonly Fetched[]): Promise<void> {
