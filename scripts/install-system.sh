@@ -37,6 +37,7 @@ ln -s ../dist/utils/do_rpc.js "$fresh/utils/do_rpc.py"
 ln -s ../dist/utils/db_kfv.js "$fresh/db/db_kfv.py"
 ln -s ../dist/utils/db_del.js "$fresh/db/db_del.py"
 ln -s /var/log/ovs-agent "$fresh/logs"
+for name in ovs-makerepo ovs-offlinerepo; do ln -sfn "/opt/ovs-agent-2.2/bin/$name" "$destination/usr/lib/ovs/$name"; done
 rm -rf "$home.old"
 [ ! -e "$home" ] || mv "$home" "$home.old"
 mv "$fresh" "$home"
@@ -49,7 +50,7 @@ if [ -e "$destination/etc/ovs-agent/agent.ini" ]; then
 else
   install -m 0644 etc/agent.ini "$destination/etc/ovs-agent/agent.ini"
 fi
-install -m 0644 -t "$units" systemd/ovs-agent.service systemd/ovs-guests.service
+install -m 0644 -t "$units" systemd/ovs-agent.service systemd/ovsrepositories.service systemd/ovs-guests.service
 if [ -z "$destination" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 echo "installed to $home"
 echo 'next: "ovs-agent passwd" sets the password of admin, "systemctl enable --now ovs-agent" starts the agent'

@@ -22,6 +22,8 @@ readonly SYSTEM_NEEDS=(
   'cpio             cpio --version'
   'kmod             modprobe --version'
   'curl             curl --version'
+  'zstd             zstd --version'
+  'isal             igzip --version'
   'openssl          openssl version'
   'groff-base       groff --version'
   'bsdutils         script --version'

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { openAgent } from './app/agent.ts';
 import { alreadyRunning } from './app/already-running.ts';
 import { openCore } from './app/core.ts';
@@ -20,6 +21,8 @@ export interface RunOptions {
   readonly version: string;
 }
 
+const STORAGE_HELPER = fileURLToPath(new URL('./storage-helper.js', import.meta.url));
+
 /**
  * Runs the agent in this process until a signal ends it: SIGTERM and SIGINT stop it, SIGHUP makes it read its settings
  * again. Resolves when it has stopped.
@@ -39,6 +42,7 @@ export async function runAgent({ config, root, version }: RunOptions): Promise<v
       version,
       processId: process.pid,
       searchPath: process.env['PATH'] ?? '',
+      storageHelper: STORAGE_HELPER,
       clock: systemClock,
       terminal: process.stdout.isTTY ? await terminalDestination(1) : undefined,
     });
@@ -76,6 +80,7 @@ export async function callWithoutAgent(
       version: '',
       processId: process.pid,
       searchPath: process.env['PATH'] ?? '',
+      storageHelper: STORAGE_HELPER,
       log,
       audit: log,
       clock: systemClock,

@@ -17,6 +17,7 @@ import { type ChangedLine, lineDifference } from './line-difference.ts';
 import { answerOf, callLocalAgent, guestPathOf, isNotRunning } from './local-agent.ts';
 import { newProgram, printJson, runProgram, untilInterrupted, withRoot } from './program.ts';
 import { askOnce } from './prompter.ts';
+import { openRepositoryFiles } from './repository-files.ts';
 
 const ANSWER_MS = 60_000;
 /** Largest file systems take e2fsck a quarter of an hour. */
@@ -57,7 +58,21 @@ async function run(guest: string, options: Options): Promise<void> {
   const paths = new AgentPaths(options.root);
   const path = await findGuestThatIsDown(paths, guest);
   const reader = new GuestReader({ uname: readHostFacts().uname });
-  const files = new GuestFiles({ paths, reader });
+  const repositoryFiles = openRepositoryFiles(paths);
+  try {
+    await convert(path, options, { paths, reader, files: new GuestFiles({ paths, files: repositoryFiles, reader }) });
+  } finally {
+    repositoryFiles.close();
+  }
+}
+
+interface Workplace {
+  readonly paths: AgentPaths;
+  readonly reader: GuestReader;
+  readonly files: GuestFiles;
+}
+
+async function convert(path: GuestPath, options: Options, { files, paths, reader }: Workplace): Promise<void> {
   const { bytes, digest } = await files.read(path);
   requireHardwareGuest(reader, bytes, path);
   const disks = disksOf(reader.readFile(bytes, path));

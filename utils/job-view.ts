@@ -10,6 +10,8 @@ export interface Job {
   /** Percent. */
   readonly progress: number;
   readonly step?: string;
+  readonly bytes_per_second?: number;
+  readonly seconds_left?: number;
   readonly created_at: string;
   readonly started_at?: string;
   readonly ended_at?: string;
@@ -18,6 +20,7 @@ export interface Job {
 
 const ENDED: readonly Job['state'][] = ['done', 'failed', 'cancelled'];
 const BAR = 24;
+const MIB = 2 ** 20;
 
 export function hasEnded({ state }: Job): boolean {
   return ENDED.includes(state);
@@ -61,7 +64,7 @@ function openLine(job: Job, nowMs: number): string {
   const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}]`;
   const since = job.started_at === undefined ? '' : `  ${duration(nowMs - Date.parse(job.started_at))}`;
   const ending = job.state === 'cancelling' ? '  cancelling' : '';
-  return `${job.id}  ${bar} ${percent(job).padStart(5)}${since}  ${whatOf(job)}${ending}${stepOf(job)}`;
+  return `${job.id}  ${bar} ${percent(job).padStart(5)}${since}${paceOf(job)}  ${whatOf(job)}${ending}${stepOf(job)}`;
 }
 
 function endedLine(job: Job): string {
@@ -72,6 +75,12 @@ function endedLine(job: Job): string {
 
 function whatOf({ guest, method, user }: Job): string {
   return printable(`${method}${guest === undefined ? '' : ` ${guest}`} (${user})`);
+}
+
+/** As `12.5 MiB/s  3 min 2 s left`. */
+function paceOf({ bytes_per_second: rate, seconds_left: left }: Job): string {
+  const rateText = rate === undefined ? '' : `  ${(rate / MIB).toFixed(1)} MiB/s`;
+  return left === undefined ? rateText : `${rateText}  ${duration(left * 1000)} left`;
 }
 
 function stepOf({ step }: Job): string {

@@ -32,6 +32,8 @@ export interface AgentParts {
   readonly version: string;
   readonly processId: number;
   readonly searchPath: string;
+  /** Compiled program that works on the files of a repository. */
+  readonly storageHelper: string;
   readonly clock: Clock;
   /** Where lines go beside the log file, such as a terminal. */
   readonly terminal: { write(line: string): void } | undefined;
@@ -75,6 +77,7 @@ export async function openAgent(parts: AgentParts): Promise<Agent> {
     version: parts.version,
     processId: parts.processId,
     searchPath: parts.searchPath,
+    storageHelper: parts.storageHelper,
     log,
     audit: logs.audit,
     clock,

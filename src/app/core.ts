@@ -1,6 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { findBootFiles } from '../bootloader/find-boot-files.ts';
 import type { AgentPaths } from '../config/paths.ts';
 import { effectiveMemoryReserveMib } from '../config/effective.ts';
 import type { Settings } from '../config/settings.ts';
@@ -12,7 +11,7 @@ import { allProcessors, setAffinity } from '../host/affinity.ts';
 import type { Log } from '../host/log.ts';
 import { readServerCounters } from '../host/server-counters.ts';
 import { allMethods } from '../methods/all.ts';
-import { guestNameOf, type GuestPath } from '../model/guest-path.ts';
+import type { GuestPath } from '../model/guest-path.ts';
 import type { Job } from '../operations/job-record.ts';
 import { Jobs } from '../operations/jobs.ts';
 import { peerProbe } from '../peers/peer-probe.ts';
@@ -34,12 +33,14 @@ import { GuestTimeline } from '../services/guest-timeline.ts';
 import { HostFigures } from '../services/host-figures.ts';
 import { Neighbours } from '../services/neighbours.ts';
 import { Performance } from '../services/performance.ts';
-import type { BootFileFinder } from '../services/start-planner.ts';
+import { StoragePools } from '../services/storage-pools.ts';
 import type { GuestDefaults } from '../vmcfg/guest-config.ts';
 import { GuestReader } from '../vmcfg/guest-reader.ts';
+import { bootDirectory, bootFileFinder, makeBootDirectory } from './boot-files.ts';
 import { registerFoundGuests } from './found-guests.ts';
 import { makeGuestServices } from './guest-services.ts';
 import { capacityFacts, driverMakers, type HypervisorParts, probeFileOf } from './hypervisors.ts';
+import { makeRepositories, openRepositoryFiles } from './repositories.ts';
 import { openEventStore, openPerformanceStore, openStore } from './stores.ts';
 
 export interface CoreParts {
@@ -49,6 +50,8 @@ export interface CoreParts {
   readonly version: string;
   readonly processId: number;
   readonly searchPath: string;
+  /** Compiled program that works on the files of a repository. */
+  readonly storageHelper: string;
   readonly log: Log;
   /** Lines of who did what. */
   readonly audit: Log;
@@ -94,8 +97,10 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     // What the hypervisor has is for guests alone.
     return capacity ? capacity.freeMemoryMib : readAvailableMemoryMib() - effectiveMemoryReserveMib(settings, xend);
   };
+  const repositoryFiles = openRepositoryFiles(parts);
   const guests = makeGuestServices({
     paths,
+    repositoryFiles,
     settings,
     driver,
     hypervisor: probe,
@@ -114,6 +119,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     log,
   });
   const { records } = guests;
+  const repositories = makeRepositories(parts, { files: repositoryFiles, driver, guests });
   if (!isRebuilt && !eventLog.wasClosed) records.tellMissed(eventLog.newestChanges());
   const performance = new Performance({
     driver,
@@ -175,6 +181,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     guestChecks: guests.checks,
     guestConfiguration: guests.configuration,
     guestConsoles: guests.consoles,
+    guestCopies: guests.copies,
     guestLifecycle: guests.lifecycle,
     guestMembership: guests.membership,
     guestStops: guests.stops,
@@ -193,11 +200,20 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     jobs,
     neighbours: new Neighbours(address => addresses().includes(address), peerProbe(settings.port)),
     performance,
+    repositories,
+    templates: guests.templates,
+    images: guests.images,
+    guestCreation: guests.creation,
+    guestInstallation: guests.installation,
+    diskCreation: guests.diskCreation,
+    unregisteredGuests: guests.unregistered,
+    storagePools: new StoragePools({ store, repositories }),
   };
 
   // Of an agent that was killed meanwhile.
   rmSync(bootDirectory(paths), { recursive: true, force: true });
-  const register = (): Promise<void> => registerFoundGuests(paths, guests.membership, log);
+  const register = (): Promise<void> => registerFoundGuests(repositoryFiles, guests.membership, log);
+  await repositories.start();
   await jobs.recover(await guests.recover(isRebuilt ? register : undefined));
   performance.start();
   return {
@@ -209,11 +225,13 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     async stop() {
       guests.acts.interrupt();
       guests.ends.stop();
+      repositories.stop();
       await jobs.stop();
       await dispatcher.stop();
       await guests.lanes.idle();
       await guests.consoles.close();
       await performance.close();
+      repositoryFiles.close();
       await driver.close();
       await store.close();
       eventLog.close();
@@ -256,37 +274,6 @@ function guestDefaults({ defaultBridge, values }: XendConfig): GuestDefaults {
     },
     bridge: defaultBridge,
   };
-}
-
-const BOOT_FILES_MS = 60_000;
-
-/** Entries of a boot menu are named by their title or their number. */
-function bootFileFinder(clock: Clock): BootFileFinder {
-  return {
-    find: ({ commandLine, directory, entry, image }) =>
-      findBootFiles(
-        {
-          image,
-          format: 'raw',
-          directory,
-          ...(entry === undefined ? {} : { entry: /^\d+$/.test(entry) ? Number(entry) : entry }),
-          extraArguments: commandLine,
-          timeoutMs: BOOT_FILES_MS,
-        },
-        { clock },
-      ),
-  };
-}
-
-function bootDirectory(paths: AgentPaths): string {
-  return join(paths.runtimeDirectory, 'boot');
-}
-
-/** Kernels of guests are private while they lie there: they hold what the guest's owner put into them. */
-function makeBootDirectory(paths: AgentPaths, path: GuestPath): string {
-  const parent = bootDirectory(paths);
-  mkdirSync(parent, { recursive: true, mode: 0o700 });
-  return mkdtempSync(join(parent, `${guestNameOf(path)}-`));
 }
 
 function hypervisorParts({ clock, log, paths, searchPath, settings, xend }: CoreParts): HypervisorParts {

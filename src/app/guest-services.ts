@@ -1,6 +1,7 @@
 import type { AgentPaths } from '../config/paths.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Driver } from '../drivers/driver.ts';
+import type { RepositoryFiles } from '../files/repository-files.ts';
 import type { Clock } from '../host/clock.ts';
 import type { HostFacts } from '../host/inventory.ts';
 import type { Log } from '../host/log.ts';
@@ -9,6 +10,14 @@ import { GuestLanes } from '../operations/guest-lanes.ts';
 import { Operations, type OperationsParts, type Recovered } from '../operations/operations.ts';
 import { CheckHost } from '../services/check-host.ts';
 import type { EventLog } from '../services/event-log.ts';
+import { DiskCreation } from '../services/disk-creation.ts';
+import { GuestCreation } from '../services/guest-creation.ts';
+import { GuestInstallation } from '../services/guest-installation.ts';
+import { UnregisteredGuests } from '../services/unregistered-guests.ts';
+import { ImageUsers } from '../services/image-users.ts';
+import { ImportSources } from '../services/import-sources.ts';
+import { PoolImages } from '../services/pool-images.ts';
+import { PoolRemoval } from '../services/pool-removal.ts';
 import { ForeignGuests } from '../services/foreign-guests.ts';
 import { HostPower } from '../services/host-power.ts';
 import { CoreDumps } from '../services/core-dumps.ts';
@@ -16,6 +25,7 @@ import { GuestActs } from '../services/guest-acts.ts';
 import { GuestChecks } from '../services/guest-checks.ts';
 import { GuestConfiguration } from '../services/guest-configuration.ts';
 import { GuestConsoles } from '../services/guest-consoles.ts';
+import { GuestCopies } from '../services/guest-copies.ts';
 import { GuestDisks } from '../services/guest-disks.ts';
 import { GuestEditing } from '../services/guest-editing.ts';
 import { GuestEnds } from '../services/guest-ends.ts';
@@ -28,6 +38,7 @@ import { GuestSuspension } from '../services/guest-suspension.ts';
 import { GuestWatch } from '../services/guest-watch.ts';
 import { type BootFileFinder, StartPlanner } from '../services/start-planner.ts';
 import { StateFiles } from '../services/state-files.ts';
+import { Templates } from '../services/templates.ts';
 import type { Store } from '../store/store.ts';
 import type { GuestReader } from '../vmcfg/guest-reader.ts';
 
@@ -39,6 +50,7 @@ export interface GuestServicesParts {
   readonly hypervisor: { readonly version: string; readonly accelerator: string };
   readonly agentVersion: string;
   readonly store: Store;
+  readonly repositoryFiles: RepositoryFiles;
   readonly reader: GuestReader;
   readonly facts: HostFacts;
   readonly bootFiles: BootFileFinder;
@@ -62,14 +74,14 @@ export type GuestServices = ReturnType<typeof makeGuestServices>;
 
 /** Composes the services of guests; nothing has happened yet when it returns. */
 export function makeGuestServices(parts: GuestServicesParts) {
-  const { clock, driver, facts, log, paths, reader, store } = parts;
+  const { clock, driver, facts, log, paths, reader, repositoryFiles, store } = parts;
   const { guests, limits } = parts.settings;
   const records = new GuestRecords(store, clock, parts.events);
   const lanes = new GuestLanes(limits.callQueue);
   const operations = new Operations({ store, clock, log, lanes, ...(parts.atPoint ? { atPoint: parts.atPoint } : {}) });
   const acts = new GuestActs({ driver, records, lanes, operations, clock });
-  const files = new GuestFiles({ paths, reader });
-  const disks = new GuestDisks({ paths, files, holdings: () => driver.holdings() });
+  const files = new GuestFiles({ paths, files: repositoryFiles, reader });
+  const disks = new GuestDisks({ paths, files, repositoryFiles, holdings: () => driver.holdings() });
   const host = new CheckHost({ driver, accelerator: parts.hypervisor.accelerator, facts });
   const { kernelDirectories } = guests;
   const planner = new StartPlanner({
@@ -96,6 +108,7 @@ export function makeGuestServices(parts: GuestServicesParts) {
     driver,
     records,
     files,
+    repositoryFiles,
     lanes,
     operations,
     consoles,
@@ -161,6 +174,43 @@ export function makeGuestServices(parts: GuestServicesParts) {
     diskErrors: guests.diskError,
   });
   const watch = new GuestWatch({ driver, records, acts, ends, consoles, lanes, log });
+  const removal = new PoolRemoval({ repositoryFiles, operations });
+  const sources = new ImportSources({ repositoryFiles, clock });
+  const templates = new Templates({
+    driver,
+    records,
+    files,
+    repositoryFiles,
+    lanes,
+    operations,
+    sources,
+    removal,
+    clock,
+  });
+  const users = new ImageUsers({ records, files, repositoryFiles, holdings: () => driver.holdings() });
+  const copies = new GuestCopies({
+    driver,
+    records,
+    files,
+    repositoryFiles,
+    templates,
+    reader,
+    lanes,
+    operations,
+    clock,
+  });
+  const creation = new GuestCreation({
+    driver,
+    records,
+    files,
+    disks,
+    planner,
+    repositoryFiles,
+    reader,
+    lanes,
+    operations,
+    clock,
+  });
   const editing = new GuestEditing({ driver, records, files, disks, planner, reader, lanes });
   return {
     /**
@@ -177,6 +227,23 @@ export function makeGuestServices(parts: GuestServicesParts) {
       return recovered;
     },
     acts,
+    templates,
+    copies,
+    creation,
+    installation: new GuestInstallation({
+      driver,
+      creation,
+      lifecycle,
+      membership,
+      repositoryFiles,
+      paths,
+      clock,
+      makeDirectory: parts.makeBootDirectory,
+      machine: facts.uname.machine,
+    }),
+    diskCreation: new DiskCreation({ files, repositoryFiles, lanes, clock }),
+    unregistered: new UnregisteredGuests({ records, repositoryFiles }),
+    images: new PoolImages({ repositoryFiles, sources, removal, users, lanes, operations }),
     records,
     lanes,
     operations,
@@ -202,6 +269,6 @@ export function makeGuestServices(parts: GuestServicesParts) {
     }),
     foreign: new ForeignGuests({ driver, records, files, store, lanes, consoles }),
     checks: new GuestChecks({ driver, host, records, files, disks, editing, reader, kernelDirectories }),
-    configuration: new GuestConfiguration({ editing, files, disks, reader, paths }),
+    configuration: new GuestConfiguration({ editing, files, disks, reader, repositoryFiles }),
   };
 }

@@ -226,6 +226,15 @@ export const declarations = {
     ),
     qemuBinary: setting('qemu_binary', kinds.program(), 'qemu-system-x86_64', 'The QEMU program.'),
   },
+  storage: {
+    timeoutMs: setting(
+      'timeout',
+      kinds.seconds(0.1, 3600),
+      '20',
+      'Seconds that a repository may take for one answer. After that it counts as hung: calls about it are refused until it answers ' +
+        'again, and calls about others go on.',
+    ),
+  },
   performance: {
     intervalMs: setting(
       'interval',

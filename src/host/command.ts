@@ -99,6 +99,12 @@ function feed(stdin: Writable, input: string | Readable, fail: (error: AgentErro
     stdin.end(input);
     return;
   }
+  if (input.destroyed) {
+    // Its events are over.
+    if (input.errored) fail(asAgentError(input.errored));
+    else stdin.end();
+    return;
+  }
   input.on('error', cause => fail(asAgentError(cause)));
   input.on('close', () => {
     if (!input.readableEnded) stdin.end();

@@ -50,20 +50,17 @@ async function findInSuites(
   wanted: WantedKernel,
   options: ReachOptions,
 ): Promise<FoundPlace | undefined> {
-  const suites = await suitesOf(location, options);
-  const found: FoundPlace[] = [];
-  const names: string[] = [];
-  for (const suite of suites) {
+  const found: (FoundPlace & { readonly suite: string })[] = [];
+  for (const suite of await suitesOf(location, options)) {
     const place = await search.firstOf(suitePlaces(suite, wanted));
-    if (!place) continue;
-    found.push(place);
-    names.push(suite);
+    if (place) found.push({ ...place, suite });
   }
   if (found.length < 2) return found[0];
   const where = describeSource(location);
+  const suites = found.map(({ suite }) => suite);
   throw new AgentError(
     'BAD_VALUE',
-    `find the kernel of the installation tree ${where}: it has those of ${names.join(', ')}; that of one is needed, such as ${where.replace(/\/+$/, '')}/dists/${names[0]}`,
+    `find the kernel of the installation tree ${where}: it has those of ${suites.join(', ')}; that of one is needed, such as ${describeSource(sourceInside(location, `dists/${suites[0]}`))}`,
   );
 }
 

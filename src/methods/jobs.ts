@@ -20,11 +20,13 @@ const exampleJob = {
   state: 'running',
   progress: 42.5,
   step: 'writes its memory',
+  bytes_per_second: 183_500_800,
+  seconds_left: 12,
   created_at: '2026-01-01T00:00:00.000Z',
 };
 const jobForm =
   'id, method, arguments, user, state (waiting, running, cancelling, done, failed, cancelled), progress (0 to 100), ' +
-  'created_at, and guest, step, started_at, ended_at, reply, error where known';
+  'created_at, and guest, step, bytes_per_second, seconds_left, started_at, ended_at, reply, error where known';
 
 /** Most seconds that a caller may wait in one call. */
 const LONGEST_WAIT_S = 3600;
@@ -96,7 +98,21 @@ export const jobMethods = [
 ];
 
 function structOf(job: Job): XmlRpcStruct {
-  const { createdAt, endedAt, error, guest, id: jobId, method, percent, reply, startedAt, state, step, user } = job;
+  const {
+    createdAt,
+    endedAt,
+    error,
+    guest,
+    id: jobId,
+    method,
+    pace,
+    percent,
+    reply,
+    startedAt,
+    state,
+    step,
+    user,
+  } = job;
   const all = {
     id: jobId,
     method,
@@ -105,6 +121,8 @@ function structOf(job: Job): XmlRpcStruct {
     guest,
     state,
     step,
+    bytes_per_second: pace.bytesPerSecond,
+    seconds_left: pace.secondsLeft,
     reply,
     error,
     progress: Math.round(percent * 10) / 10,

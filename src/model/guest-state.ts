@@ -40,6 +40,8 @@ export type GuestAct =
   | 'crash'
   | 'dump'
   | 'configure'
+  | 'clone'
+  | 'pack'
   | 'unregister'
   | 'delete';
 
@@ -60,6 +62,8 @@ export const allowedStatuses: Readonly<Record<GuestAct, readonly GuestStatus[]>>
   crash: ['RUNNING'],
   dump: ['RUNNING', 'PAUSED', 'ERROR'],
   configure: ['DOWN', 'RUNNING', 'PAUSED', 'ERROR'],
+  clone: ['DOWN'],
+  pack: ['DOWN'],
   unregister: ['DOWN', 'ERROR', 'SUSPEND'],
   delete: ['DOWN', 'ERROR'],
 };

@@ -50,6 +50,11 @@ export class GuestLanes {
     return result;
   }
 
+  /** What is acted on now, and by which act. */
+  busy(): readonly { readonly path: string; readonly act: string }[] {
+    return [...this.#lanes].map(([path, { act }]) => ({ path, act }));
+  }
+
   /** Resolves when no act runs or waits. */
   async idle(): Promise<void> {
     while (this.#lanes.size > 0) await Promise.all([...this.#lanes.values()].map(lane => lane.tail));

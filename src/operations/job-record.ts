@@ -1,4 +1,5 @@
 import type { FieldChanges, Fields, FieldValue } from '../store/store.ts';
+import type { PaceFacts } from './pace.ts';
 
 export const JOB_DATABASE = 'job';
 
@@ -17,6 +18,8 @@ export interface Job {
   readonly state: JobState;
   readonly percent: number;
   readonly step: string | undefined;
+  /** Of a job that goes on, where it is known. */
+  readonly pace: PaceFacts;
   readonly createdAt: string;
   readonly startedAt: string | undefined;
   readonly endedAt: string | undefined;
@@ -63,6 +66,7 @@ export function jobFrom(id: string, fields: Fields): Job {
     state: jobStates.find(known => known === fields['state']) ?? 'failed',
     percent: Number(fields['percent'] ?? 0),
     step: textOf('step'),
+    pace: {},
     createdAt: textOf('created_at') ?? '',
     startedAt: textOf('started_at'),
     endedAt: textOf('ended_at'),

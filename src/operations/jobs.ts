@@ -215,6 +215,7 @@ export class Jobs {
         state: 'waiting',
         percent: 0,
         step: undefined,
+        pace: {},
         createdAt: this.#now(),
         startedAt: undefined,
         endedAt: undefined,
@@ -275,15 +276,15 @@ export class Jobs {
   }
 
   async #putBack(live: Live): Promise<void> {
-    this.#change(live, { state: 'waiting', startedAt: undefined, percent: 0, step: undefined });
+    this.#change(live, { state: 'waiting', startedAt: undefined, percent: 0, step: undefined, pace: {} });
     await this.#store(live.job).catch((error: unknown) => this.#unstored(live.job, error));
     live.settle(live.job);
   }
 
-  #progressed(live: Live, { percent, step }: Progress): void {
+  #progressed(live: Live, { percent, step, ...pace }: Progress): void {
     const now = this.#parts.clock.monotonic();
     const isNew = step !== live.job.step;
-    live.job = { ...live.job, percent: Math.max(live.job.percent, percent), step };
+    live.job = { ...live.job, percent: Math.max(live.job.percent, percent), step, pace };
     if (!isNew && now - live.toldAt < TELL_MS) return;
     live.toldAt = now;
     this.#parts.onChange(live.job);
@@ -295,7 +296,7 @@ export class Jobs {
   }
 
   async #end(live: Live, changes: Partial<Job>): Promise<void> {
-    this.#change(live, { ...changes, endedAt: this.#now() });
+    this.#change(live, { ...changes, pace: {}, endedAt: this.#now() });
     await this.#store(live.job).catch((error: unknown) => this.#unstored(live.job, error));
     this.#live.delete(live.job.id);
     live.settle(live.job);

@@ -5,8 +5,8 @@ export interface StepContext {
   readonly log: Log;
   /** Aborted when the operation is to be given up: a step that takes longer than a moment heeds it. */
   readonly signal: AbortSignal;
-  /** Takes the share of this step that is done, 0 to 1. */
-  readonly report: (share: number) => void;
+  /** Takes the share of this step that is done, 0 to 1, and how many bytes that is where its work has to do with bytes. */
+  readonly report: (share: number, doneBytes?: number) => void;
 }
 
 /** What an undo is given: it cannot be given up. */

@@ -5,12 +5,13 @@ import type { Log } from '../host/log.ts';
 import type { Store, StoredRecord } from '../store/store.ts';
 import type { GuestLanes } from './guest-lanes.ts';
 import type { Operation, Step } from './operation.ts';
+import { Pace, type PaceFacts } from './pace.ts';
 
 /** Operations that are under way, by their ids. */
 export const OPERATION_DATABASE = 'operation';
 
 /** Progress of work, for those who look on. */
-export interface Progress {
+export interface Progress extends PaceFacts {
   /** 0 to 100. */
   readonly percent: number;
   readonly step: string;
@@ -107,8 +108,11 @@ export class Operations {
     let before = 0;
     for (const [index, step] of operation.steps.entries()) {
       const done = before;
-      const report = (share: number): void =>
-        caller.report?.({ percent: (100 * (done + step.weight * Math.min(1, share))) / whole, step: step.title });
+      const pace = new Pace(clock);
+      const report = (share: number, doneBytes?: number): void => {
+        const percent = (100 * (done + step.weight * Math.min(1, share))) / whole;
+        caller.report?.({ percent, step: step.title, ...pace.at(share, doneBytes) });
+      };
       try {
         if (!isPastReturn(operation, step)) requireWanted(operation, subject, signal);
         if (index > 0) await store.merge(OPERATION_DATABASE, id, { step: step.name });

@@ -1,3 +1,4 @@
+import { type Pool, parsePoolPath } from '../model/pool-path.ts';
 import { isIP } from 'node:net';
 import { AgentError } from '../errors.ts';
 import { type GuestPath, isGuestName, parseGuestPath, quote } from '../model/guest-path.ts';
@@ -224,7 +225,29 @@ export function imagePath(summary: string, example: string, prefixes: readonly s
 }
 
 const MAC_ADDRESS = /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/i;
+const SOURCE_URL = /^(?:(?:https?|ftp|nfs):\/\/[^/]|nfs:[^/]|file:\/\/\/[^/]|\/[^/])[^\p{C}\p{Z}`$;\\]*$/u;
 const IMAGE_PATH = /^(?:\/[^\p{C}\p{Z}/,;'"`$\\&|<>*?(){}[\]]+(?: +[^\p{C}\p{Z}/,;'"`$\\&|<>*?(){}[\]]+)*)+$/u;
+
+/** The name of a file in a pool of the default repository, or its path. */
+export function poolPath(summary: string, pool: Pool, example: string): Param<string> {
+  return refined(text(summary, { example }), value => {
+    parsePoolPath(pool, value);
+    return value;
+  });
+}
+
+/** A SHA-256 sum. */
+export const checksum: Param<string> = matching(
+  'SHA-256 that it must have; when left out, that of url.sha256 where there is one',
+  'a'.repeat(64),
+  /^[0-9A-Fa-f]{64}$/,
+  'a sum of 64 hexadecimal digits',
+);
+
+/** Where a file or a directory is brought from: a URL, or a path of this server. */
+export function sourceUrl(summary: string, example = 'http://images.example.com/oel5'): Param<string> {
+  return matching(`URL: ${summary}`, example, SOURCE_URL, 'a URL of http, https, ftp or nfs, or an absolute path');
+}
 
 /** Text of a form of its own. `parse` gives the reason, as the rest of a sentence, when it is of another. */
 export function formed<T extends object>(
@@ -248,7 +271,8 @@ export function optional<T>(param: Param<T>): Param<T | undefined> {
   };
 }
 
-function refined<T>(base: Param<string>, refine: (value: string, name: string) => T): Param<T> {
+/** Text whose value is read further. */
+export function refined<T>(base: Param<string>, refine: (value: string, name: string) => T): Param<T> {
   return { ...base, parse: (value, name) => refine(base.parse(value, name), name) };
 }
 

@@ -59,6 +59,17 @@ export function numberedPairs(form: string, example: string): Result<ReplyPairs>
   return { wireType: 'string', summary: form, example, encode: value => pairsReply(value) };
 }
 
+/** A JSON text of the form that controllers read from the original's storage methods. */
+export function inJson(name: string): Result<string> {
+  const encode = (value: string): string => JSON.stringify({ status: 'SUCC', value: { [name]: value } });
+  return {
+    wireType: 'string',
+    summary: `JSON: \`${encode('…')}\``,
+    example: encode('01234567-89ab-cdef-0123-456789abcdef'),
+    encode,
+  };
+}
+
 /** A value as it is: a struct, an array of them, or what the methods of introspection are specified to answer. */
 export function record(
   summary: string,

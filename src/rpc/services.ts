@@ -19,6 +19,15 @@ import type { Neighbours } from '../services/neighbours.ts';
 import type { Performance } from '../services/performance.ts';
 import type { HostPower } from '../services/host-power.ts';
 import type { Jobs } from '../operations/jobs.ts';
+import type { Repositories } from '../services/repositories.ts';
+import type { GuestCopies } from '../services/guest-copies.ts';
+import type { DiskCreation } from '../services/disk-creation.ts';
+import type { GuestCreation } from '../services/guest-creation.ts';
+import type { GuestInstallation } from '../services/guest-installation.ts';
+import type { UnregisteredGuests } from '../services/unregistered-guests.ts';
+import type { PoolImages } from '../services/pool-images.ts';
+import type { Templates } from '../services/templates.ts';
+import type { StoragePools } from '../services/storage-pools.ts';
 import type { Introspection } from './introspection.ts';
 import type { JobCalls } from './job-calls.ts';
 
@@ -47,4 +56,13 @@ export interface Services {
   readonly jobs: Jobs;
   readonly neighbours: Neighbours;
   readonly performance: Performance;
+  readonly repositories: Repositories;
+  readonly storagePools: StoragePools;
+  readonly guestCopies: GuestCopies;
+  readonly templates: Templates;
+  readonly images: PoolImages;
+  readonly guestCreation: GuestCreation;
+  readonly guestInstallation: GuestInstallation;
+  readonly diskCreation: DiskCreation;
+  readonly unregisteredGuests: UnregisteredGuests;
 }

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { AgentError } from '../errors.ts';
+import type { RepositoryFiles } from '../files/repository-files.ts';
 import type { Disk, DiskMode, GuestConfig } from '../model/guest-config.ts';
 import { type GuestPath, quote } from '../model/guest-path.ts';
 import { applyChanges, type ConfigChanges } from '../vmcfg/changes.ts';
@@ -13,14 +13,15 @@ import { itemsOf } from '../vmcfg/values.ts';
 import type { Caller } from './caller.ts';
 import type { GuestDisks } from './guest-disks.ts';
 import type { GuestEditing } from './guest-editing.ts';
-import type { GuestFiles, PathMap } from './guest-files.ts';
+import type { GuestFiles } from './guest-files.ts';
+import { newMac } from './new-mac.ts';
 
 export interface GuestConfigurationParts {
   readonly editing: GuestEditing;
   readonly files: GuestFiles;
   readonly disks: GuestDisks;
   readonly reader: GuestReader;
-  readonly paths: PathMap;
+  readonly repositoryFiles: RepositoryFiles;
 }
 
 /** A network card to be added, as old controllers write it. */
@@ -253,8 +254,8 @@ export class GuestConfiguration {
     if (disk.source === undefined || disk.sourceKind !== 'file' || disk.isCdrom) return undefined;
     const beside = `${path}/${disk.source.slice(disk.source.lastIndexOf('/') + 1)}`;
     if (beside === disk.source) return undefined;
-    const found = await stat(this.#parts.paths.onDisk(beside)).catch(() => undefined);
-    return found?.isFile() ? { ...disk, source: beside } : undefined;
+    const found = await this.#parts.repositoryFiles.find(beside);
+    return found.outcome === 'there' && found.facts.kind === 'file' ? { ...disk, source: beside } : undefined;
   }
 }
 
@@ -291,12 +292,6 @@ function freeTarget(disks: readonly Disk[], forFirmware: boolean): string {
 function withoutPrefix(given: string): string {
   const at = given.indexOf('/');
   return at > 0 ? given.slice(at) : given;
-}
-
-/** An address of Xen's prefix that nobody else has, as far as chance goes. */
-function newMac(): string {
-  const [first = 0, second = 0, third = 0] = randomBytes(3);
-  return ['00', '16', '3e', ...[first & 0x7f, second, third].map(byte => byte.toString(16).padStart(2, '0'))].join(':');
 }
 
 /** Items are lists whose first member names the card or disk. */

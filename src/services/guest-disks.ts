@@ -1,17 +1,22 @@
-import { open, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import type { Holdings } from '../drivers/driver.ts';
 import { AgentError } from '../errors.ts';
+import type { RepositoryFiles } from '../files/repository-files.ts';
+import type { PathMap } from '../files/repository-places.ts';
 import { findHolders } from '../host/file-holders.ts';
 import { canShare, type Disk } from '../model/guest-config.ts';
 import { type GuestPath, quote } from '../model/guest-path.ts';
-import { findRealPath, type GuestFiles, type PathMap } from './guest-files.ts';
+import type { GuestFiles } from './guest-files.ts';
 import { findQcow2Reference } from './qcow2.ts';
 
 export interface GuestDisksParts {
   readonly paths: PathMap;
   readonly files: GuestFiles;
+  readonly repositoryFiles: RepositoryFiles;
   readonly holdings: () => readonly Holdings[];
 }
+
+const QCOW2_HEADER_BYTES = 104;
 
 /** The images and devices of guests: where they lie, whether they can be used, and who uses them. */
 export class GuestDisks {
@@ -30,7 +35,7 @@ export class GuestDisks {
     const label = `disk ${disk.target}`;
     if (disk.sourceKind === 'device') return { ...disk, source: await deviceOnDisk(act, path, label, disk.source) };
     const source = await this.#parts.files.findFile(act, path, label, disk.source);
-    if (disk.format === 'qcow2') await refuseReferences(act, path, label, source);
+    if (disk.format === 'qcow2') await this.#refuseReferences(act, path, label, source);
     return { ...disk, source };
   }
 
@@ -65,25 +70,11 @@ export class GuestDisks {
       )
       .join('');
   }
-}
 
-/** Devices are those of this server, whatever root directory the agent has. */
-async function deviceOnDisk(act: string, path: GuestPath, label: string, given: string): Promise<string> {
-  const device = await findRealPath(given);
-  if (device === undefined || !(await stat(device)).isBlockDevice()) {
-    throw new AgentError(
-      'NO_SUCH_FILE',
-      `${act} ${path}: ${label} ${quote(given)} is no block device of this server; see phy: in vm.cfg`,
-    );
-  }
-  return device;
-}
-
-async function refuseReferences(act: string, path: GuestPath, label: string, file: string): Promise<void> {
-  const handle = await open(file, 'r');
-  try {
-    const header = Buffer.alloc(104);
-    await handle.read(header, 0, header.length, 0);
+  async #refuseReferences(act: string, path: GuestPath, label: string, file: string): Promise<void> {
+    const { paths, repositoryFiles } = this.#parts;
+    const piece = await repositoryFiles.readPiece(paths.asGiven(file), 0, QCOW2_HEADER_BYTES);
+    const header = Buffer.concat([piece, Buffer.alloc(QCOW2_HEADER_BYTES)]);
     const reference = findQcow2Reference(header);
     if (reference === undefined) return;
     throw new AgentError(
@@ -91,7 +82,17 @@ async function refuseReferences(act: string, path: GuestPath, label: string, fil
       `${act} ${path}: ${label} is a qcow2 image with ${reference}, which could name any file of this server; ` +
         'make it whole with "qemu-img convert -O qcow2"',
     );
-  } finally {
-    await handle.close();
   }
+}
+
+/** Devices are those of this server, whatever root directory the agent has. */
+async function deviceOnDisk(act: string, path: GuestPath, label: string, given: string): Promise<string> {
+  const device = await realpath(given).catch(() => undefined);
+  if (device === undefined || !(await stat(device)).isBlockDevice()) {
+    throw new AgentError(
+      'NO_SUCH_FILE',
+      `${act} ${path}: ${label} ${quote(given)} is no block device of this server; see phy: in vm.cfg`,
+    );
+  }
+  return device;
 }

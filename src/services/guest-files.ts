@@ -1,20 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, sep } from 'node:path';
+import { posix } from 'node:path';
 import { AgentError } from '../errors.ts';
-import { UNFINISHED_FILE, writeFileAtomically } from '../host/atomic-file.ts';
+import type { FileFacts } from '../files/file-work.ts';
+import type { Found, RepositoryFiles } from '../files/repository-files.ts';
+import type { PathMap } from '../files/repository-places.ts';
 import type { GuestConfig } from '../model/guest-config.ts';
 import { DEFAULT_REPOSITORY, guestNameOf, type GuestPath, MOUNT_DIRECTORY, quote } from '../model/guest-path.ts';
 import type { GuestReader } from '../vmcfg/guest-reader.ts';
 
-/** Where paths as callers give them lie on this server's disk. */
-export interface PathMap {
-  onDisk(path: string): string;
-  asGiven(place: string): string;
-}
-
 export interface GuestFilesParts {
   readonly paths: PathMap;
+  readonly files: RepositoryFiles;
   readonly reader: GuestReader;
 }
 
@@ -27,8 +23,6 @@ export interface GuestText {
 
 /** Largest guest file that is read. */
 const GUEST_FILE_LIMIT_BYTES = 256 * 1024;
-/** Guest files hold passwords of displays. */
-const PERMISSION_BITS = 0o777;
 
 /** Guests as they lie in repositories: their directories, guest files and images. */
 export class GuestFiles {
@@ -56,7 +50,8 @@ export class GuestFiles {
 
   /** @throws AgentError NO_SUCH_GUEST, BAD_CONFIG when it has no guest file */
   async read(path: GuestPath): Promise<GuestText> {
-    const bytes = await readFile(await this.#findGuestFile(path));
+    const { given } = await this.#findGuestFile(path);
+    const bytes = await this.#parts.files.read(given, GUEST_FILE_LIMIT_BYTES);
     return { bytes, digest: digestOf(bytes) };
   }
 
@@ -67,17 +62,16 @@ export class GuestFiles {
    * @throws AgentError STALE when the file is no longer that one
    */
   async write(path: GuestPath, bytes: Uint8Array, before: string): Promise<string> {
-    const file = await this.#findGuestFile(path);
-    const { gid, mode, uid } = await stat(file);
-    const now = digestOf(await readFile(file));
+    const { files } = this.#parts;
+    const { facts, given } = await this.#findGuestFile(path);
+    const now = digestOf(await files.read(given, GUEST_FILE_LIMIT_BYTES));
     if (now !== before) {
       throw new AgentError(
         'STALE',
         `change ${path}: its vm.cfg was changed by somebody else; read it again, then change it`,
       );
     }
-    await removeUnfinished(file);
-    writeFileAtomically(file, bytes, mode & PERMISSION_BITS, { uid, gid });
+    await files.write(given, bytes, { mode: facts.mode, owner: { uid: facts.uid, gid: facts.gid } });
     return digestOf(bytes);
   }
 
@@ -88,27 +82,27 @@ export class GuestFiles {
 
   /** Puts a guest's directory out of sight, in one step. @throws AgentError NO_SUCH_GUEST */
   async setAside(path: GuestPath, name: string): Promise<void> {
-    const directory = await this.#directoryOf(path);
-    await rename(directory, join(dirname(directory), name));
+    await this.requireDirectory(path);
+    await this.#parts.files.rename(path, beside(path, name));
   }
 
   /** Puts it back, where it was set aside. */
   async putBack(path: GuestPath, name: string): Promise<void> {
-    const place = this.#parts.paths.onDisk(path);
-    const aside = join(dirname(place), name);
-    if (await findRealPath(aside)) await rename(aside, place);
+    const { files } = this.#parts;
+    const aside = beside(path, name);
+    if ((await files.find(aside)).outcome === 'there') await files.rename(aside, path);
   }
 
   /** Removes what was set aside, file by file. */
   removeAside(path: GuestPath, name: string): Promise<void> {
-    return rm(join(dirname(this.#parts.paths.onDisk(path)), name), { recursive: true, force: true });
+    return this.#parts.files.remove(beside(path, name));
   }
 
   /**
    * Where a file lies that vm.cfg names: it must be inside a repository, whatever links lead to it.
    * @param act what the file is wanted for, such as `start`
    * @param alsoBelow further directories in which it may be
-   * @throws AgentError NO_SUCH_FILE, BAD_CONFIG
+   * @throws AgentError NO_SUCH_FILE, BAD_CONFIG, TIMEOUT
    */
   async findFile(
     act: string,
@@ -117,23 +111,21 @@ export class GuestFiles {
     given: string,
     alsoBelow: readonly string[] = [],
   ): Promise<string> {
-    const { paths } = this.#parts;
-    const place = paths.onDisk(given);
-    const [file, found] = await Promise.all([findRealPath(place), stat(place).catch(() => undefined)]);
-    if (file === undefined || !found?.isFile()) {
+    const found = await this.#parts.files.find(given, alsoBelow);
+    if (found.outcome === 'outside') throw outside(act, path, label, given, alsoBelow);
+    if (found.outcome === 'absent' || found.facts.kind !== 'file') {
       throw new AgentError(
         'NO_SUCH_FILE',
         `${act} ${path}: ${label} ${quote(given)} is not there; put the file there, or name another`,
       );
     }
-    await this.#requireInside(act, path, label, given, file, alsoBelow);
-    return file;
+    return found.place;
   }
 
   /**
    * Where a file that is to be made lies: its directory must be there, inside a repository or one of the others, whatever links
    * lead to it.
-   * @throws AgentError NO_SUCH_FILE, BAD_CONFIG
+   * @throws AgentError NO_SUCH_FILE, BAD_CONFIG, TIMEOUT
    */
   async findPlace(
     act: string,
@@ -142,95 +134,73 @@ export class GuestFiles {
     given: string,
     alsoBelow: readonly string[] = [],
   ): Promise<string> {
-    const place = this.#parts.paths.onDisk(given);
-    const directory = await findRealPath(dirname(place));
-    if (directory === undefined) {
+    const directory = await this.#parts.files.find(posix.dirname(given), alsoBelow);
+    if (directory.outcome === 'outside') throw outside(act, path, label, given, alsoBelow);
+    if (directory.outcome === 'absent') {
       throw new AgentError(
         'NO_SUCH_FILE',
         `${act} ${path}: ${label} ${quote(given)}: its directory is not there; make it`,
       );
     }
-    const file = join(directory, basename(place));
-    await this.#requireInside(act, path, label, given, file, alsoBelow);
-    return file;
+    return posix.join(directory.place, posix.basename(given));
   }
 
-  async #requireInside(
-    act: string,
-    path: string,
-    label: string,
-    given: string,
-    file: string,
-    alsoBelow: readonly string[],
-  ): Promise<void> {
-    const { paths } = this.#parts;
-    const roots = [DEFAULT_REPOSITORY, MOUNT_DIRECTORY, ...alsoBelow].map(root => paths.onDisk(root));
-    // Where no link leads elsewhere, what the path says is where the file is.
-    const realRoots = file === paths.onDisk(given) ? roots : await Promise.all(roots.map(findRealPath));
-    if (realRoots.some(root => root !== undefined && file.startsWith(root + sep))) return;
-    const where = [`the repositories (${DEFAULT_REPOSITORY}, ${MOUNT_DIRECTORY})`, ...alsoBelow].join(' or ');
-    throw new AgentError(
-      'BAD_CONFIG',
-      `${act} ${path}: ${label} ${quote(given)} lies outside ${where}; it must lie inside`,
-    );
-  }
-
-  async #findGuestFile(path: GuestPath): Promise<string> {
-    const place = `${this.#parts.paths.onDisk(path)}/vm.cfg`;
-    const [file, found] = await Promise.all([findRealPath(place), stat(place).catch(() => undefined)]);
-    if (file !== place) await this.#requireOwnFile(path, file);
-    if (file === undefined || !found?.isFile()) {
+  async #findGuestFile(path: GuestPath): Promise<{ readonly given: string; readonly facts: FileFacts }> {
+    const { files, paths } = this.#parts;
+    const given = `${path}/vm.cfg`;
+    const found = await files.find(given);
+    // Where no link is on the way, what the path says is where the file is.
+    if (found.outcome !== 'there' || found.place !== paths.onDisk(given)) await this.#requireOwnFile(path, found);
+    if (found.outcome !== 'there' || found.facts.kind !== 'file') {
       throw new AgentError('BAD_CONFIG', `guest ${path}: it has no vm.cfg; a guest's directory must hold one`);
     }
-    if (found.size > GUEST_FILE_LIMIT_BYTES) {
+    if (found.facts.sizeBytes > GUEST_FILE_LIMIT_BYTES) {
       throw new AgentError(
         'BAD_CONFIG',
         `guest ${path}: its vm.cfg is larger than ${GUEST_FILE_LIMIT_BYTES / 1024} KiB`,
       );
     }
-    return file;
+    return { given: paths.asGiven(found.place), facts: found.facts };
   }
 
   /** A link out of the guest's directory would make the agent read a stranger's file; one above it is a repository's. */
-  async #requireOwnFile(path: GuestPath, file: string | undefined): Promise<void> {
-    const directory = await this.#directoryOf(path);
-    if (file !== undefined && dirname(file) !== directory) {
+  async #requireOwnFile(path: GuestPath, file: Found): Promise<void> {
+    const directory = await this.requireDirectory(path);
+    if (file.outcome !== 'absent' && posix.dirname(file.place) !== directory) {
       throw new AgentError('BAD_CONFIG', `guest ${path}: its vm.cfg is a link to elsewhere; it must be a file`);
     }
   }
 
-  async #directoryOf(path: GuestPath): Promise<string> {
-    const place = this.#parts.paths.onDisk(path);
-    const [pool, directory, found] = await Promise.all([
-      findRealPath(dirname(place)),
-      findRealPath(place),
-      stat(place).catch(() => undefined),
-    ]);
-    if (pool === undefined || directory === undefined || !found?.isDirectory()) {
-      throw new AgentError('NO_SUCH_GUEST', `guest ${path}: there is no such directory; make it, with a vm.cfg in it`);
-    }
-    if (dirname(directory) !== pool) {
+  /** Where a guest's directory is. @throws AgentError NO_SUCH_GUEST when it is not there, or a link */
+  async requireDirectory(path: GuestPath): Promise<string> {
+    const { files } = this.#parts;
+    const [pool, directory] = [await files.find(posix.dirname(path)), await files.find(path)];
+    if (directory.outcome === 'absent' || pool.outcome !== 'there') throw noSuchDirectory(path);
+    if (directory.outcome === 'outside' || posix.dirname(directory.place) !== pool.place) {
       throw new AgentError(
         'NO_SUCH_GUEST',
         `guest ${path}: it is a link to outside its repository; it must be a directory`,
       );
     }
-    return directory;
+    if (directory.facts.kind !== 'directory') throw noSuchDirectory(path);
+    return directory.place;
   }
 }
 
-/** Where a path leads, links and all; undefined when it leads nowhere. */
-export function findRealPath(path: string): Promise<string | undefined> {
-  return realpath(path).catch(() => undefined);
+function noSuchDirectory(path: GuestPath): AgentError {
+  return new AgentError('NO_SUCH_GUEST', `guest ${path}: there is no such directory; make it, with a vm.cfg in it`);
 }
 
-/** What an agent that was killed while it wrote has left beside a file. */
-async function removeUnfinished(file: string): Promise<void> {
-  const [directory, name] = [dirname(file), basename(file)];
-  const unfinished = (await readdir(directory)).filter(
-    entry => entry.startsWith(`${name}.`) && UNFINISHED_FILE.test(entry.slice(name.length)),
+function outside(act: string, path: string, label: string, given: string, alsoBelow: readonly string[]): AgentError {
+  const where = [`the repositories (${DEFAULT_REPOSITORY}, ${MOUNT_DIRECTORY})`, ...alsoBelow].join(' or ');
+  return new AgentError(
+    'BAD_CONFIG',
+    `${act} ${path}: ${label} ${quote(given)} lies outside ${where}; it must lie inside`,
   );
-  await Promise.all(unfinished.map(entry => rm(join(directory, entry), { force: true })));
+}
+
+function beside(path: GuestPath, name: string): string {
+  return posix.join(posix.dirname(path), name);
 }
 
 function digestOf(bytes: Uint8Array): string {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { AgentError } from '../errors.ts';
+import type { PathMap } from '../files/repository-places.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
 import type { Domain, Driver, StartPlan } from '../drivers/driver.ts';
@@ -12,7 +13,6 @@ import type { Caller } from './caller.ts';
 import type { CoreDumps } from './core-dumps.ts';
 import { type GuestActs, isOff, requireWanted } from './guest-acts.ts';
 import type { GuestConsoles } from './guest-consoles.ts';
-import type { PathMap } from './guest-files.ts';
 import type { GuestMembership } from './guest-membership.ts';
 import type { GuestRecords } from './guest-records.ts';
 import type { StartPlanner } from './start-planner.ts';
@@ -49,9 +49,15 @@ export class GuestLifecycle {
   /**
    * Starts a guest that is DOWN; one that nobody registered is registered first.
    * @param overrides in place of what its guest file says, for this start only
+   * @param fetched directory, as given, in which the kernel of this start lies until it runs
    * @returns the address of the server it runs on
    */
-  async start(caller: Caller, path: GuestPath, overrides: ConfigChanges = {}): Promise<{ ip: string }> {
+  async start(
+    caller: Caller,
+    path: GuestPath,
+    overrides: ConfigChanges = {},
+    fetched?: string,
+  ): Promise<{ ip: string }> {
     const { acts, membership, planner, records } = this.#parts;
     await acts.perform(
       'start',
@@ -68,6 +74,7 @@ export class GuestLifecycle {
             return domain;
           },
           overrides,
+          fetched,
         ),
       () => membership.registerInLane(caller, path),
     );

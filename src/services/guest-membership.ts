@@ -1,5 +1,6 @@
 import type { Driver } from '../drivers/driver.ts';
 import { AgentError } from '../errors.ts';
+import type { RepositoryFiles } from '../files/repository-files.ts';
 import type { GuestPath } from '../model/guest-path.ts';
 import { requireStatus, statusFrom } from '../model/guest-state.ts';
 import type { GuestLanes } from '../operations/guest-lanes.ts';
@@ -8,12 +9,14 @@ import type { Operations } from '../operations/operations.ts';
 import type { Caller } from './caller.ts';
 import type { GuestConsoles } from './guest-consoles.ts';
 import type { GuestFiles } from './guest-files.ts';
+import { requireOneName } from './guest-placing.ts';
 import type { GuestRecords } from './guest-records.ts';
 
 export interface GuestMembershipParts {
   readonly driver: Driver;
   readonly records: GuestRecords;
   readonly files: GuestFiles;
+  readonly repositoryFiles: RepositoryFiles;
   readonly consoles: Pick<GuestConsoles, 'forget'>;
   readonly lanes: GuestLanes;
   readonly operations: Operations;
@@ -77,6 +80,7 @@ export class GuestMembership {
     const { driver, files, records } = this.#parts;
     const config = await files.readConfig(path);
     if (records.find(path)) return;
+    await requireOneName('register', path, { records, repositoryFiles: this.#parts.repositoryFiles });
     const domain = await driver.inspect(path);
     const stored = (await this.#parts.isSuspended(path)) ? 'SUSPEND' : 'DOWN';
     await records.add(path, statusFrom(stored, domain.state), caller.user, {

@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from '../errors.ts';
+import type { PathMap } from '../files/repository-places.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { guestNameOf, type GuestPath } from '../model/guest-path.ts';
@@ -10,7 +11,7 @@ import type { Operations } from '../operations/operations.ts';
 import type { Caller } from './caller.ts';
 import type { GuestActs } from './guest-acts.ts';
 import type { GuestConsoles } from './guest-consoles.ts';
-import type { GuestFiles, PathMap } from './guest-files.ts';
+import type { GuestFiles } from './guest-files.ts';
 import type { GuestLifecycle } from './guest-lifecycle.ts';
 import type { GuestRecord, GuestRecords } from './guest-records.ts';
 import type { StartPlanner } from './start-planner.ts';
@@ -82,9 +83,8 @@ export class GuestSuspension {
 
   /** Whether a state of the guest lies in its directory. */
   async isSuspended(path: GuestPath): Promise<boolean> {
-    const file = this.#ownFile(path);
     try {
-      const header = await this.#parts.stateFiles.readHeader(file);
+      const header = await this.#parts.stateFiles.readHeader(await this.#ownFile('look at', path));
       return header.path === path;
     } catch {
       return false;
@@ -92,13 +92,13 @@ export class GuestSuspension {
   }
 
   /** Puts a guest aside in its own directory: it needs no memory until it is resumed. */
-  suspend(caller: Caller, path: GuestPath): Promise<void> {
-    return this.#put(caller, 'suspend', path, this.#ownFile(path));
+  async suspend(caller: Caller, path: GuestPath): Promise<void> {
+    await this.#put(caller, 'suspend', path, await this.#ownFile('suspend', path));
   }
 
   /** Brings a suspended guest back to where it was. */
-  resume(caller: Caller, path: GuestPath): Promise<void> {
-    return this.#bring(caller, 'resume', path, this.#ownFile(path));
+  async resume(caller: Caller, path: GuestPath): Promise<void> {
+    await this.#bring(caller, 'resume', path, await this.#ownFile('resume', path));
   }
 
   /**
@@ -129,11 +129,12 @@ export class GuestSuspension {
 
   /** Throws away the state of a suspended guest. */
   async discard(path: GuestPath): Promise<void> {
-    await rm(this.#ownFile(path), { force: true });
+    await rm(await this.#ownFile('discard', path), { force: true });
   }
 
-  #ownFile(path: GuestPath): string {
-    return join(this.#parts.paths.onDisk(path), STATE_FILE);
+  /** A repository that does not answer is found here, before anything of it is opened. */
+  #ownFile(act: string, path: GuestPath): Promise<string> {
+    return this.#parts.files.findPlace(act, path, LABEL, join(path, STATE_FILE));
   }
 
   #put(caller: Caller, act: 'suspend' | 'save', path: GuestPath, file: string): Promise<void> {
@@ -294,7 +295,7 @@ export class GuestSuspension {
           path,
           sink,
           { log },
-          { signal, onProgress: (done, total) => report(done / Math.max(1, total)) },
+          { signal, onProgress: (done, total) => report(done / Math.max(1, total), done) },
         ),
       { signal, estimateBytes: (memoryMib + DEVICES_MIB) * 2 ** 20 },
     );
@@ -311,7 +312,7 @@ export class GuestSuspension {
           title: 'checks the file',
           weight: 40,
           run: ({ file }, { report, signal }) =>
-            stateFiles.verify(file, { signal, onProgress: (done, total) => report(done / Math.max(1, total)) }),
+            stateFiles.verify(file, { signal, onProgress: (done, total) => report(done / Math.max(1, total), done) }),
         },
         {
           name: 'load',

@@ -74,6 +74,7 @@ export class StartPlanner {
    * Runs `start` with everything that it needs: all files found, allowed, and as paths on disk.
    * @param start is given the plan, and the digest of what the guest file says
    * @param overrides in place of what the guest file says, for this start only
+   * @param fetched directory, as given, in which the kernel of this start lies until it runs
    * @throws AgentError NO_SUCH_GUEST, BAD_CONFIG, NO_SUCH_FILE, NO_RESOURCES, NOT_SUPPORTED, IN_USE
    */
   async withPlan<T>(
@@ -81,6 +82,7 @@ export class StartPlanner {
     path: GuestPath,
     start: (plan: StartPlan, digest: string) => Promise<T>,
     overrides: ConfigChanges = {},
+    fetched?: string,
   ): Promise<T> {
     const { config, digest: meaning } = await this.#readConfig(caller, path, overrides);
     await this.requireMemory('start', path, config.memoryMib);
@@ -91,8 +93,8 @@ export class StartPlanner {
     this.requireOwnIdentity('start', path, config);
     const temporary = config.boot.from === 'bootloader' ? this.#parts.makeDirectory(path) : undefined;
     try {
-      const boot = await this.#bootOnDisk(caller, path, config, disks, temporary);
-      const plan = { path, config: { ...config, boot, disks }, bootIsTemporary: temporary !== undefined };
+      const boot = await this.#bootOnDisk(caller, path, config, disks, { temporary, fetched });
+      const plan = { path, config: { ...config, boot, disks }, bootIsTemporary: (temporary ?? fetched) !== undefined };
       this.#parts.driver.check(plan);
       return await start(plan, meaning);
     } catch (error) {
@@ -187,12 +189,13 @@ export class StartPlanner {
     path: GuestPath,
     { boot }: GuestConfig,
     disks: readonly Disk[],
-    temporary: string | undefined,
+    { fetched, temporary }: { readonly temporary: string | undefined; readonly fetched: string | undefined },
   ): Promise<Boot> {
     if (boot.from === 'firmware') return boot;
     if (boot.from === 'bootloader') return this.#bootFromDisk(caller, path, boot, disks, temporary!);
+    const directories = [...this.#parts.kernelDirectories, ...(fetched === undefined ? [] : [fetched])];
     const find = (label: string, file: string): Promise<string> =>
-      this.#parts.files.findFile('start', path, label, file, this.#parts.kernelDirectories);
+      this.#parts.files.findFile('start', path, label, file, directories);
     const [kernel, ramdisk] = await Promise.all([
       find('kernel', boot.kernel),
       boot.ramdisk === undefined ? undefined : find('ramdisk', boot.ramdisk),

@@ -13,14 +13,29 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   xmlrpc: ['errors.ts', 'model'],
   vmcfg: ['errors.ts', 'model'],
   bootloader: ['errors.ts', 'model', 'host'],
+  files: ['errors.ts', 'model', 'host'],
   archives: ['errors.ts', 'model', 'host'],
+  'image-files': ['errors.ts', 'model', 'host', 'bootloader'],
   store: ['errors.ts', 'model'],
   peers: ['errors.ts', 'model', 'xmlrpc'],
   transfers: ['errors.ts', 'model', 'host'],
   'install-trees': ['errors.ts', 'model', 'host', 'transfers'],
   drivers: ['errors.ts', 'model', 'host'],
   operations: ['errors.ts', 'model', 'store', 'host'],
-  services: ['errors.ts', 'model', 'vmcfg', 'operations', 'drivers/driver.ts', 'peers/peer.ts', 'store', 'host'],
+  services: [
+    'errors.ts',
+    'model',
+    'vmcfg',
+    'operations',
+    'drivers/driver.ts',
+    'peers/peer.ts',
+    'store',
+    'host',
+    'files',
+    'archives',
+    'transfers',
+    'install-trees',
+  ],
   roles: ['errors.ts', 'model', 'store', 'peers/peer.ts', 'host/clock.ts'],
   rpc: ['errors.ts', 'model', 'xmlrpc', 'roles', 'type services', 'type operations', 'type host/log.ts'],
   methods: ['errors.ts', 'model', 'rpc', 'xmlrpc', 'services/agent-log.ts', 'type services', 'type operations'],
@@ -28,7 +43,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The files in which every part meets. */
-const outermost = ['app.ts', 'main.ts'];
+const outermost = ['app.ts', 'main.ts', 'storage-helper.ts'];
 
 interface SourceFile {
   readonly path: string;
@@ -99,7 +114,7 @@ describe('the architecture', () => {
   it.each([
     ['child_process', /node:child_process/, /^(?:host|drivers)\//],
     ['SQL', /better-sqlite3/, /^store\//],
-    ['process.*', /(?<![./\w])process\.\w+/, /^(?:main\.ts|host\/processes\.ts)$/],
+    ['process.*', /(?<![./\w-])process\.\w+/, /^(?:main\.ts|host\/processes\.ts)$/],
     [
       'a clock or timer',
       /(?<![.\w])(?:Date\.now|setTimeout|setInterval|performance\.now)\b|new Date\(\)/,

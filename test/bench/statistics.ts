@@ -22,6 +22,7 @@ import { writeMethodCall } from '../../src/xmlrpc/writer.ts';
 import { Daemon, PASSWORD } from '../support/daemon.ts';
 import { demoConfig } from '../support/guest-config.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { repositoryFilesOf } from '../support/repository-files.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { makeTemporaryDirectory } from '../support/temporary.ts';
 import { percent, processorMs, restartTime, shareAtRest } from './agent-load.ts';
@@ -140,8 +141,10 @@ async function adoptionOfSimulated(): Promise<Row> {
 function servicesOver(driver: Driver, store: SqliteStore, root: string): GuestServices {
   const unused = (): Promise<never> => Promise.reject(new Error('no guest is started'));
   const facts = readHostFacts();
+  const agentPaths = new AgentPaths(root);
   return makeGuestServices({
-    paths: new AgentPaths(root),
+    paths: agentPaths,
+    repositoryFiles: repositoryFilesOf(agentPaths),
     settings: parseSettings('', 'agent.ini'),
     driver,
     hypervisor: { version: '1', accelerator: 'none' },

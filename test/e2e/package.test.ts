@@ -57,6 +57,9 @@ describe('the Debian package', () => {
     for (const file of [
       './lib/systemd/system/ovs-agent.service',
       './lib/systemd/system/ovs-guests.service',
+      './lib/systemd/system/ovsrepositories.service',
+      './usr/lib/ovs/ovs-makerepo',
+      './usr/lib/ovs/ovs-offlinerepo',
       './usr/share/man/man5/agent.ini.5.gz',
       './etc/ovs-agent/agent.ini',
       './opt/ovs-agent-latest',

@@ -332,12 +332,13 @@ describe('the installation', () => {
       ['db/db_del.py', 'db_del'],
       ['bin/ovs-agent', 'ovs-agent'],
       ['bin/xm', 'xm'],
+      ['bin/ovsrepositories', 'ovsrepositories'],
     ] as const) {
       const { stdout } = spawnSync(join(destination, 'opt/ovs-agent-2.2', link), ['--help'], { encoding: 'utf8' });
       expect(stdout).toMatch(new RegExp(`^Usage: ${usage} `));
     }
     // systemd looks for the programs that a unit names: here they lie below the destination.
-    const units = ['ovs-agent.service', 'ovs-guests.service'].map(name => {
+    const units = ['ovs-agent.service', 'ovsrepositories.service', 'ovs-guests.service'].map(name => {
       const shipped = readFileSync(join(destination, 'etc/systemd/system', name), 'utf8');
       writeFileSync(
         join(destination, name),
@@ -352,6 +353,7 @@ describe('the installation', () => {
     run('scripts/uninstall-system.sh');
     expect(existsSync(join(destination, 'opt/ovs-agent-2.2'))).toBe(false);
     expect(readdirSync(join(destination, 'usr/local/bin'))).toEqual([]);
+    expect(readdirSync(join(destination, 'usr/lib/ovs'))).toEqual([]);
     expect(readdirSync(join(destination, 'etc/systemd/system'))).toEqual([]);
     expect(readFileSync(join(destination, 'etc/ovs-agent/agent.ini'), 'utf8')).toBe('ssl=disable\n');
   });

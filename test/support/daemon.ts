@@ -10,6 +10,7 @@ import { callLocalAgent } from '../../utils/local-agent.ts';
 import { callAgent, type RpcTarget } from '../../utils/rpc-client.ts';
 import { KnownAgents, TrustingAgent } from '../../utils/known-agents.ts';
 import { demoGuest, requireDemoGuest } from './demo-guest.ts';
+import { unmountBelow } from './mounts.ts';
 import { makeTemporaryDirectory } from './temporary.ts';
 import { waitUntil } from './wait.ts';
 
@@ -230,6 +231,7 @@ export class Daemon {
       killProcess(id);
       await waitUntil('a QEMU is gone', () => findQemuByMonitor(place.files.monitor) === undefined);
     }
+    unmountBelow(this.root);
     rmSync(this.root, { recursive: true, force: true });
   }
 }

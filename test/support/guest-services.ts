@@ -16,6 +16,7 @@ import type { NewEvent } from '../../src/services/event-log.ts';
 import { SqliteStore } from '../../src/store/sqlite-store.ts';
 import { GuestReader } from '../../src/vmcfg/guest-reader.ts';
 import { facts64 } from '../unit/vmcfg/guest-files.ts';
+import { repositoryFilesOf } from './repository-files.ts';
 import { silentLog } from './silent-log.ts';
 import { temporaryDirectory } from './temporary.ts';
 
@@ -78,6 +79,7 @@ export function guestServices({
     hypervisor: { version: '1', accelerator: 'tcg' },
     agentVersion: '1.0.0',
     store,
+    repositoryFiles: repositoryFilesOf(paths),
     reader: new GuestReader(facts64),
     facts: hostFacts,
     bootFiles,

@@ -191,4 +191,14 @@ describe('a checked command', () => {
     expect(await runCommand('head', ['-c', '4'], { ...patient, input: endless })).toMatchObject({ stdout: 'line' });
     await waitUntil('the stream is closed', () => endless.destroyed);
   });
+
+  it('does not wait for input that was over before it began', async () => {
+    const over = new Readable({ read: () => undefined });
+    over.destroy();
+    expect(await runCommand('cat', [], { ...patient, input: over })).toMatchObject({ exitCode: 0, stdout: '' });
+    const broken = new Readable({ read: () => undefined });
+    broken.on('error', () => undefined).destroy(new AgentError('NO_SUCH_FILE', 'it broke'));
+    await waitUntil('it is over', () => broken.closed);
+    await expect(runCommand('cat', [], { ...patient, input: broken })).rejects.toThrow('it broke');
+  });
 });

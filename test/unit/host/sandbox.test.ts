@@ -56,7 +56,17 @@ describe.each([
     const file = newFile(mode);
     const { stdout } = await run('find', ['/', '-maxdepth', '2'], { file });
     const found = stdout.split('\n').filter(path => path !== '' && path !== '/usr/lib64');
-    expect(found.sort()).toEqual(['/', '/bin', '/image', '/lib', '/lib64', '/usr', '/usr/bin', '/usr/lib', '/usr/sbin']);
+    expect(found.sort()).toEqual([
+      '/',
+      '/bin',
+      '/image',
+      '/lib',
+      '/lib64',
+      '/usr',
+      '/usr/bin',
+      '/usr/lib',
+      '/usr/sbin',
+    ]);
     for (const path of ['/etc/shadow', '/etc/passwd', file, join(file, '../beside'), '/proc/1/environ', '/dev/sda']) {
       expect(await run('cat', [path], { file })).toMatchObject({
         exitCode: 1,

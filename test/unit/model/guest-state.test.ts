@@ -12,7 +12,7 @@ import {
 
 /** The table once more, written for readers: which acts a guest of each status allows. */
 const allowed: Readonly<Record<GuestStatus, readonly GuestAct[]>> = {
-  DOWN: ['start', 'restore', 'configure', 'unregister', 'delete'],
+  DOWN: ['start', 'restore', 'configure', 'clone', 'pack', 'unregister', 'delete'],
   INITIALIZING: ['destroy'],
   RUNNING: ['stop', 'destroy', 'reset', 'reboot', 'pause', 'suspend', 'save', 'crash', 'dump', 'configure'],
   PAUSED: ['stop', 'destroy', 'reset', 'unpause', 'suspend', 'save', 'dump', 'configure'],

@@ -88,7 +88,7 @@ describe('a guest that is suspended', () => {
     writeFileSync(file, 'mine');
     await expect(suspension.save(caller, path, `${path}/precious`)).rejects.toMatchObject({ code: 'EXISTS' });
     expect([status(), existsSync(file)]).toEqual(['RUNNING', true]);
-    await expect(suspension.save(caller, path, '/etc/state')).rejects.toMatchObject({ code: 'NO_SUCH_FILE' });
+    await expect(suspension.save(caller, path, '/etc/state')).rejects.toMatchObject({ code: 'BAD_CONFIG' });
     await expect(suspension.save(caller, path, '/boot/state')).rejects.toMatchObject({ code: 'BAD_CONFIG' });
   });
 });

@@ -12,6 +12,8 @@ const running: Job = {
   state: 'running',
   progress: 50,
   step: 'writing memory',
+  bytes_per_second: 13_107_200,
+  seconds_left: 85,
   created_at: '2026-01-31T12:00:00.000Z',
   started_at: '2026-01-31T12:00:05.000Z',
 };
@@ -29,7 +31,7 @@ describe('the view of jobs', () => {
     const jobs = [ended('1', 'done', 1), running, waiting, ended('2', 'failed', 2, 'failed:BUSY: x')];
     const lines = jobLines(jobs, 200, 50, now);
     expect(lines.slice(0, 3)).toEqual([
-      '17  [############............]  50 %  1 min 25 s  save_vm /OVS/running_pool/guest (admin)  writing memory',
+      '17  [############............]  50 %  1 min 25 s  12.5 MiB/s  1 min 25 s left  save_vm /OVS/running_pool/guest (admin)  writing memory',
       '18  waiting  save_vm /OVS/running_pool/guest (admin)',
       '',
     ]);
