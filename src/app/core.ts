@@ -206,6 +206,7 @@ export async function openCore(parts: CoreParts): Promise<Core> {
     guestCreation: guests.creation,
     guestInstallation: guests.installation,
     diskCreation: guests.diskCreation,
+    imageImports: guests.imageImports,
     unregisteredGuests: guests.unregistered,
     storagePools: new StoragePools({ store, repositories }),
   };

@@ -14,6 +14,7 @@ import { DiskCreation } from '../services/disk-creation.ts';
 import { GuestCreation } from '../services/guest-creation.ts';
 import { GuestInstallation } from '../services/guest-installation.ts';
 import { UnregisteredGuests } from '../services/unregistered-guests.ts';
+import { ImageImports } from '../services/image-imports.ts';
 import { ImageUsers } from '../services/image-users.ts';
 import { ImportSources } from '../services/import-sources.ts';
 import { PoolImages } from '../services/pool-images.ts';
@@ -241,7 +242,8 @@ export function makeGuestServices(parts: GuestServicesParts) {
       makeDirectory: parts.makeBootDirectory,
       machine: facts.uname.machine,
     }),
-    diskCreation: new DiskCreation({ files, repositoryFiles, lanes, clock }),
+    diskCreation: new DiskCreation({ files, repositoryFiles, lanes, users, clock }),
+    imageImports: new ImageImports({ files, repositoryFiles, sources, lanes, operations, clock }),
     unregistered: new UnregisteredGuests({ records, repositoryFiles }),
     images: new PoolImages({ repositoryFiles, sources, removal, users, lanes, operations }),
     records,

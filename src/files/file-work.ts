@@ -143,6 +143,22 @@ export const fileWork = {
     });
   },
 
+  /** Makes an image larger, by a hole at its end. */
+  growImage(place: Place, sizeBytes: number): void {
+    withThere(place, ({ descriptor, place: at, stats }) => {
+      if (!stats.isFile()) throw new FileProblem('unfit', at, 'it is no regular file');
+      if (sizeBytes < stats.size)
+        throw new FileProblem('unfit', at, `it has ${stats.size} bytes, and images are not made smaller`);
+      const opened = openSync(handlePath(descriptor), constants.O_WRONLY);
+      try {
+        ftruncateSync(opened, sizeBytes);
+        fsyncSync(opened);
+      } finally {
+        closeSync(opened);
+      }
+    });
+  },
+
   /** Gives a file or directory another name, which nothing has, below the same root. */
   rename(from: Place, to: Place): void {
     withDirectory(from, (oldDirectory, oldName) =>

@@ -111,6 +111,11 @@ export class RepositoryFiles {
     return this.#work('make', given, 'makeImage', place => [place, sizeBytes]);
   }
 
+  /** Makes an image larger, by a hole at its end. @throws AgentError BAD_VALUE when it is larger already, and as `read` */
+  growImage(given: string, sizeBytes: number): Promise<void> {
+    return this.#work('grow', given, 'growImage', place => [place, sizeBytes]);
+  }
+
   /**
    * Gives something another name in the same repository, which nothing has yet.
    * @throws AgentError EXISTS, BAD_VALUE, and as `read`

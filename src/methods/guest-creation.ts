@@ -4,6 +4,7 @@ import { type NewGuest, type NewGuestDisplay, type NewGuestInstall, parseNewGues
 import { newDisksOf, type OldDisk, parseOldCards, parseOldDisks } from '../model/old-new-guest.ts';
 import { defineMethod } from '../rpc/method.ts';
 import {
+  checksum,
   formed,
   guestPath,
   imagePath,
@@ -160,6 +161,47 @@ export const guestCreationMethods = [
     returns: nothing(),
     errors: ['BAD_VALUE', 'BAD_CONFIG', 'EXISTS', 'NO_SUCH_FILE', 'NO_RESOURCES', 'BUSY', 'TIMEOUT', 'HOST'],
     run: ({ diskCreation }, { file, size }, call) => diskCreation.create(call, file, size),
+  }),
+  defineMethod({
+    name: 'grow_disk',
+    area,
+    summary: 'Make a raw disk image larger while no guest runs with it.',
+    access: 'operate',
+    runsOn: 'this-server',
+    params: {
+      file: imagePath('The image, in a repository', '/OVS/running_pool/guest/System.img'),
+      size: integer('MiB that it is to have', 1, mostMib),
+    },
+    returns: nothing(),
+    errors: [
+      'BAD_VALUE',
+      'BAD_CONFIG',
+      'NO_SUCH_FILE',
+      'NOT_SUPPORTED',
+      'IN_USE',
+      'NO_RESOURCES',
+      'BUSY',
+      'TIMEOUT',
+      'HOST',
+    ],
+    run: ({ diskCreation }, { file, size }, call) => diskCreation.grow(call, file, size),
+  }),
+  defineMethod({
+    name: 'import_image',
+    area,
+    summary:
+      'Bring the disk of another hypervisor into a repository, as a raw image: raw, qcow2, vmdk, vdi, vhdx or vhd, whole in one file.',
+    access: 'operate',
+    runsOn: 'this-server',
+    isLong: true,
+    params: {
+      url: sourceUrl('http, https or ftp, or a file in a repository', 'http://images.example.com/disk.vmdk'),
+      file: imagePath('Where nothing is yet, in a directory of a repository', '/OVS/running_pool/guest/System.img'),
+      sha256: optional(checksum),
+    },
+    returns: nothing(),
+    errors: ['STALE', 'DENIED', ...createErrors],
+    run: ({ imageImports }, { file, sha256, url }, call) => imageImports.import(call, url, file, sha256),
   }),
   defineMethod({
     name: 'utl_test_url',

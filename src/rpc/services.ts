@@ -21,6 +21,7 @@ import type { HostPower } from '../services/host-power.ts';
 import type { Jobs } from '../operations/jobs.ts';
 import type { Repositories } from '../services/repositories.ts';
 import type { GuestCopies } from '../services/guest-copies.ts';
+import type { ImageImports } from '../services/image-imports.ts';
 import type { DiskCreation } from '../services/disk-creation.ts';
 import type { GuestCreation } from '../services/guest-creation.ts';
 import type { GuestInstallation } from '../services/guest-installation.ts';
@@ -64,5 +65,6 @@ export interface Services {
   readonly guestCreation: GuestCreation;
   readonly guestInstallation: GuestInstallation;
   readonly diskCreation: DiskCreation;
+  readonly imageImports: ImageImports;
   readonly unregisteredGuests: UnregisteredGuests;
 }

@@ -7,7 +7,7 @@ import { findHolders } from '../host/file-holders.ts';
 import { canShare, type Disk } from '../model/guest-config.ts';
 import { type GuestPath, quote } from '../model/guest-path.ts';
 import type { GuestFiles } from './guest-files.ts';
-import { findQcow2Reference } from './qcow2.ts';
+import { findQcow2Reference } from '../images/qcow2.ts';
 
 export interface GuestDisksParts {
   readonly paths: PathMap;

@@ -8,7 +8,7 @@ import { type ImagePath, parseImagePath } from '../model/pool-path.ts';
 import type { Operation, StepContext } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { Caller } from './caller.ts';
-import { requireRoom, writeNewFile } from './disk-room.ts';
+import { watchedCopy, writeNewFile } from './disk-room.ts';
 import type { ImageUser, ImageUsers } from './image-users.ts';
 import type { ImportSource, ImportSources } from './import-sources.ts';
 import type { PoolRemoval } from './pool-removal.ts';
@@ -39,9 +39,6 @@ interface Importing extends ImportSource {
   /** Directory of the group, where there is none yet. */
   readonly newGroup: string | undefined;
 }
-
-/** How often it is seen to that other guests keep their room. */
-const ROOM_CHECK_BYTES = 8 * 2 ** 20;
 
 /** The ISOs and the shared disks of all repositories (guide, 4.5 and 7): they come, are listed, and go when no guest has them. */
 export class PoolImages {
@@ -169,26 +166,8 @@ export class PoolImages {
       throw new AgentError('NO_SUCH_FILE', `import ${path}: there is no ${posix.dirname(path)}; mount its repository`);
     const { stream, totalBytes } = await sources.open({ url, sum }, signal);
     try {
-      await requireRoom(directory.place, totalBytes ?? 0);
       await writeNewFile(`import ${path}`, posix.join(directory.place, posix.basename(unfinished)), output =>
-        pipeline(
-          stream,
-          async function* (pieces: AsyncIterable<Buffer>) {
-            let doneBytes = 0;
-            let checkedBytes = 0;
-            for await (const piece of pieces) {
-              doneBytes += piece.length;
-              if (doneBytes - checkedBytes > ROOM_CHECK_BYTES) {
-                checkedBytes = doneBytes;
-                await requireRoom(directory.place, ROOM_CHECK_BYTES);
-              }
-              if (totalBytes !== undefined) report(doneBytes / Math.max(1, totalBytes), doneBytes);
-              yield piece;
-            }
-          },
-          output,
-          { signal },
-        ),
+        pipeline(stream, watchedCopy(directory.place, totalBytes, report), output, { signal }),
       );
     } finally {
       stream.destroy();

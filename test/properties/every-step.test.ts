@@ -184,6 +184,14 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     done: 'DOWN',
     isDone: ({ records }) => records.find(COPY) !== undefined,
   },
+  'import an image': {
+    operation: 'import an image',
+    before: withImage,
+    run: ({ imageImports }, by) => imageImports.import(by, `${path}/System.img`, '/OVS/sharedDisk/disk.img', undefined),
+    undone: 'DOWN',
+    done: 'DOWN',
+    isDone: ({ root }) => existsSync(join(root, '/OVS/sharedDisk/disk.img')),
+  },
   'import an ISO': {
     operation: 'import an ISO',
     before: withImage,
