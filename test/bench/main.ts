@@ -5,6 +5,7 @@ import { benchGuestStart } from './guest-start.ts';
 import { type Row, table } from './measure.ts';
 import { benchRealStatistics } from './real-statistics.ts';
 import { benchRecords } from './records.ts';
+import { benchStorage } from './storage.ts';
 import { benchStatistics } from './statistics.ts';
 import { benchVmcfg } from './vmcfg.ts';
 import { benchXmlRpcCodec } from './xmlrpc-codec.ts';
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Row[]>>> = {
   records: benchRecords,
   statistics: benchStatistics,
   real: benchRealStatistics,
+  storage: benchStorage,
 };
 
 async function benchCodec(): Promise<Row[]> {
