@@ -26,7 +26,9 @@ export function linkDefault(paths: PathMap, id: RepositoryId | undefined): boole
   if (found === 'directory') return id === undefined;
   if (id === undefined) {
     // A link to elsewhere is the administrator's.
-    if (found === 'link' && readlinkSync(place).includes(posix.join(MOUNT_DIRECTORY, '/'))) rmSync(place);
+    const mounts = paths.onDisk(MOUNT_DIRECTORY);
+    if (found === 'link' && posix.dirname(posix.resolve(posix.dirname(place), readlinkSync(place))) === mounts)
+      rmSync(place);
     return true;
   }
   // Relative, so that it holds below any root directory.
