@@ -201,7 +201,6 @@ export function makeGuestServices(parts: GuestServicesParts) {
     clock,
   });
   const creation = new GuestCreation({
-    driver,
     records,
     files,
     disks,

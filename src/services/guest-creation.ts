@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
-import type { Driver } from '../drivers/driver.ts';
 import { AgentError } from '../errors.ts';
 import type { RepositoryFiles } from '../files/repository-files.ts';
 import type { Clock } from '../host/clock.ts';
@@ -20,7 +19,6 @@ import { newMac } from './new-mac.ts';
 import type { StartPlanner } from './start-planner.ts';
 
 export interface GuestCreationParts {
-  readonly driver: Driver;
   readonly records: GuestRecords;
   readonly files: GuestFiles;
   readonly disks: GuestDisks;
